@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Errors that a driver returns, wrapped or bare, for errors.Is. None of them means that the store is unwell: trying
-// again does not help (see Permanent). Any other error leaves the outcome of a write unknown: it may have happened, it
-// may happen later, even after a second attempt succeeded.
+// Errors that a store returns, wrapped or bare, for errors.Is. Except for ErrUnavailable, none of them means that the
+// store is unwell: trying again does not help (see Permanent). Any other error leaves the outcome of a write unknown: it
+// may have happened, it may happen later, even after a second attempt succeeded.
 var (
 	// ErrNotFound: the key does not exist or has expired. Get alone returns it.
 	ErrNotFound = errors.New("store: key not found")
@@ -25,6 +25,9 @@ var (
 	ErrWrongType = errors.New("store: key holds a value of another type")
 	// ErrDenied: the store knows us and refuses: wrong password, missing permission. Nothing was changed.
 	ErrDenied = errors.New("store: access denied")
+	// ErrUnavailable: a decorator gave up on the store for now, or refuses to try: nothing about the caller's request is
+	// wrong. A driver never returns it, it is not Permanent, and it too leaves the outcome of a write unknown.
+	ErrUnavailable = errors.New("store: unavailable")
 )
 
 // Permanent reports whether err is one that no retry mends and that says nothing about the store's health.
