@@ -1,0 +1,188 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/blocking-coordination/coord/store"
+)
+
+func hasAppend(have inventory) bool { return have.caps.Append != nil }
+
+func hasAppendAndHints(have inventory) bool { return hasAppend(have) && hasHints(have) }
+
+var appendRules = []rule{
+	{
+		name:  "append-takes-a-ticket",
+		why:   "Append increments Tail, writes Value to Entry followed by the ticket in decimal, and returns the ticket.",
+		needs: hasAppend,
+		check: checkAppend,
+	},
+	{
+		name:  "append-sets-both-ttls",
+		why:   "Append gives the entry its TTL, and refreshes the counter's with every append.",
+		needs: hasAppend,
+		check: checkAppendTTL,
+	},
+	{
+		name:  "append-is-atomic",
+		why:   "Nobody sees the counter without the entry: a reader who found a ticket finds what it stands for.",
+		needs: hasAppend,
+		check: checkAppendAtomic,
+	},
+	{
+		name:  "concurrent-appends-are-distinct",
+		why:   "Appends of several clients take different tickets, and leave no hole.",
+		needs: hasAppend,
+		check: checkAppendConcurrent,
+	},
+	{
+		name:  "append-is-all-or-nothing",
+		why:   "After an error the append has happened as a whole or not at all; a permanent error means not at all.",
+		needs: hasAppend,
+		check: checkAppendRefused,
+	},
+	{
+		name:  "append-keeps-no-reference",
+		why:   "Append keeps no reference to Value: the caller reuses its buffer.",
+		needs: hasAppend,
+		check: checkAppendCopies,
+	},
+	{
+		name:  "append-hints",
+		why:   "Append publishes AppendHint(ticket, Value) on Channel: the next entry is handed over without a read.",
+		needs: hasAppendAndHints,
+		check: checkAppendHint,
+	},
+}
+
+func entry(value string) store.Append {
+	return store.Append{
+		Tail: key("tail"), TailTTL: hour, Entry: key("entry:"), Value: []byte(value), TTL: hour, Channel: key("channel"),
+	}
+}
+
+func (p *probe) append(a store.Append) int64 {
+	p.Helper()
+	n, err := p.caps.Append.Append(p.ctx, a)
+	p.must(err)
+	return n
+}
+
+func (p *probe) wantAppend(a store.Append, want int64) {
+	p.Helper()
+	if n := p.append(a); n != want {
+		p.Fatalf("Append returned ticket %d, want %d", n, want)
+	}
+	p.wantValue(fmt.Sprint(a.Entry, want), string(a.Value))
+}
+
+func checkAppend(p *probe) {
+	p.wantAppend(entry("first"), 1)
+	p.wantAppend(entry(""), 2)
+	p.wantIncr(key("tail"), 3) // a hole, as a writer without the capability leaves it
+	silent := entry("\x00 fourth\r\n")
+	silent.Channel = ""
+	p.wantAppend(silent, 4)
+	p.wantValue(key("tail"), "4")
+	p.wantKeys(key(""), key("tail"), key("entry:1"), key("entry:2"), key("entry:4"))
+}
+
+func checkAppendTTL(p *probe) {
+	a := entry("v")
+	a.TailTTL, a.TTL = 10*minute, 3*minute
+	p.wantAppend(a, 1)
+	p.advance(6 * minute)
+	p.wantMissing(key("entry:1"))
+	p.wantAppend(a, 2)
+	p.advance(6 * minute)
+	p.wantValue(key("tail"), "2")
+	p.advance(6 * minute)
+	p.wantMissing(key("tail"))
+	a.TailTTL, a.TTL = minute, hour
+	p.wantAppend(a, 1)
+	p.advance(10 * minute)
+	p.wantMissing(key("tail"))
+	p.wantValue(key("entry:1"), "v")
+}
+
+func checkAppendAtomic(p *probe) {
+	ctx, stop := context.WithCancel(p.ctx)
+	var reader sync.WaitGroup
+	var hole error
+	reader.Go(func() { hole = p.readTickets(ctx) })
+	p.each(clients, func(int) error {
+		for range rounds {
+			if _, err := p.caps.Append.Append(p.ctx, entry("v")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	stop()
+	reader.Wait()
+	p.must(hole)
+}
+
+// readTickets looks up the newest ticket's entry until ctx ends.
+func (p *probe) readTickets(ctx context.Context) error {
+	for ctx.Err() == nil {
+		tail, err := p.store.Get(p.ctx, key("tail"))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		if _, err := p.store.Get(p.ctx, key("entry:")+string(tail)); err != nil {
+			return fmt.Errorf("the counter shows ticket %s, but its entry: %w", tail, err)
+		}
+	}
+	return nil
+}
+
+func checkAppendConcurrent(p *probe) {
+	got := make([]int64, clients*rounds)
+	p.each(clients, func(i int) (err error) {
+		for j := 0; j < rounds && err == nil; j++ {
+			got[i*rounds+j], err = p.caps.Append.Append(p.ctx, entry(fmt.Sprint(i*rounds+j)))
+		}
+		return err
+	})
+	for i, n := range got {
+		p.wantValue(fmt.Sprint(key("entry:"), n), fmt.Sprint(i))
+	}
+	p.wantNumbers(got)
+}
+
+func checkAppendRefused(p *probe) {
+	p.setex(key("tail"), "text", hour)
+	_, err := p.caps.Append.Append(p.ctx, entry("v"))
+	p.wantError("Append to a tail that is no counter", err, store.ErrNotInteger)
+	p.wantKeys(key(""), key("tail"))
+	p.wantValue(key("tail"), "text")
+	p.wantExpire(key("tail"), 0, true)
+	mortal := entry("v")
+	mortal.TTL = 0
+	_, err = p.caps.Append.Append(p.ctx, mortal)
+	p.wantError("Append of an entry without a time to live", err, store.ErrInvalidTTL)
+	p.wantKeys(key(""))
+	_, err = p.caps.Append.Append(ended(), entry("v"))
+	p.wantEnded("Append", err)
+}
+
+func checkAppendCopies(p *probe) {
+	a := entry("value")
+	p.append(a)
+	scribble(a.Value)
+	p.wantValue(key("entry:1"), "value")
+}
+
+func checkAppendHint(p *probe) {
+	in := p.subscribe(key("channel"))
+	p.wantFrom(in, func() string {
+		n := p.append(entry("a b\x00"))
+		return string(store.AppendHint(n, []byte("a b\x00")))
+	})
+}

@@ -1,0 +1,164 @@
+package conformance
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/blocking-coordination/coord/store"
+)
+
+const (
+	clients = 16 // that work at once
+	rounds  = 20 // that each of them works
+)
+
+var concurrencyRules = []rule{
+	{
+		name:  "concurrent-incr-is-distinct",
+		why:   "Two calls of Incr never return the same number: tickets, votes and incarnations are built on it.",
+		check: checkConcurrentIncr,
+	},
+	{
+		name:  "concurrent-values-are-whole",
+		why:   "SetEX and Get are atomic: a reader sees one writer's whole value.",
+		check: checkWhole,
+	},
+	{
+		name:  "one-delete-succeeds",
+		why:   "Expire with ttl <= 0 reports true to exactly one of those who delete a key at once.",
+		check: checkOneDelete,
+	},
+	{
+		name:  "keys-sees-what-stays",
+		why:   "A key that is alive during the whole call of Keys is returned, once, whatever comes and goes meanwhile.",
+		check: checkKeysMeanwhile,
+	},
+	{
+		name:  "concurrent-batches-keep-apart",
+		why:   "Batches of several clients may interleave, but each gets the results of its own operations.",
+		check: checkConcurrentBatches,
+	},
+}
+
+func checkConcurrentIncr(p *probe) {
+	got := make([]int64, clients*rounds)
+	p.each(clients, func(i int) (err error) {
+		for j := 0; j < rounds && err == nil; j++ {
+			got[i*rounds+j], err = p.store.Incr(p.ctx, key("n"))
+		}
+		return err
+	})
+	p.wantNumbers(got)
+	p.wantValue(key("n"), fmt.Sprint(clients*rounds))
+}
+
+func checkWhole(p *probe) {
+	value := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 1000*(i+1)) }
+	p.setex(key("k"), string(value(0)), hour)
+	p.each(clients, func(i int) error {
+		for range rounds {
+			got, err := p.store.Get(p.ctx, key("k"))
+			if err != nil {
+				return err
+			}
+			if len(got) == 0 || !bytes.Equal(got, value(int(got[0]-'a'))) {
+				return fmt.Errorf("a torn value of %d bytes: %s", len(got), brief(got))
+			}
+			if err := p.store.SetEX(p.ctx, key("k"), value(i), hour); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func checkOneDelete(p *probe) {
+	for i := range rounds {
+		name := key(fmt.Sprint("k", i))
+		p.setex(name, "v", hour)
+		var deleted atomic.Int32
+		p.each(clients, func(int) error {
+			ok, err := p.store.Expire(p.ctx, name, 0)
+			if ok {
+				deleted.Add(1)
+			}
+			return err
+		})
+		if n := deleted.Load(); n != 1 {
+			p.Fatalf("%d of %d concurrent deletions of one key reported true", n, clients)
+		}
+	}
+}
+
+func checkKeysMeanwhile(p *probe) {
+	stay := make([]string, 200)
+	for i := range stay {
+		stay[i] = fmt.Sprintf("%s%03d", key("k:stay:"), i)
+	}
+	p.setAll(stay, hour)
+	p.each(clients, func(i int) error {
+		if i > 0 {
+			return p.comeAndGo(i)
+		}
+		for range rounds {
+			got, err := p.store.Keys(p.ctx, key("k:"))
+			if err != nil {
+				return err
+			}
+			if err := containsOnce(got, stay); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (p *probe) comeAndGo(client int) error {
+	for j := range rounds {
+		name := key(fmt.Sprintf("k:go:%d:%d", client, j%3))
+		if err := p.store.SetEX(p.ctx, name, nil, hour); err != nil {
+			return err
+		}
+		if _, err := p.store.Expire(p.ctx, name, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func containsOnce(got, want []string) error {
+	slices.Sort(got)
+	if len(slices.Compact(slices.Clone(got))) != len(got) {
+		return errors.New("Keys returned a key more than once")
+	}
+	for _, k := range want {
+		if _, ok := slices.BinarySearch(got, k); !ok {
+			return fmt.Errorf("Keys did not return %q, which was alive during the whole call", k)
+		}
+	}
+	return nil
+}
+
+func checkConcurrentBatches(p *probe) {
+	got := make([]int64, clients*rounds)
+	p.each(clients, func(i int) error {
+		for j := range rounds {
+			own := key(fmt.Sprint("own", i))
+			value := fmt.Sprint(i, ":", j)
+			results := store.Batch(p.ctx, p.store, []store.Op{
+				store.SetEXOp(own, []byte(value), hour), store.IncrOp(key("n")), store.GetOp(own),
+			})
+			if err := store.FirstError(results); err != nil {
+				return err
+			}
+			if got[i*rounds+j] = results[1].N; string(results[2].Value) != value {
+				return fmt.Errorf("a batch that wrote %q read %q", value, results[2].Value)
+			}
+		}
+		return nil
+	})
+	p.wantNumbers(got)
+}

@@ -1,0 +1,147 @@
+// Package conformance proves a store driver with one call:
+//
+//	func TestConformance(t *testing.T) {
+//		conformance.Run(t, func(tb testing.TB) conformance.Instance {
+//			clock := memstore.NewFakeClock(time.Time{})
+//			s := memstore.New(memstore.WithClock(clock))
+//			return conformance.Instance{Store: s, Advance: clock.Advance}
+//		})
+//	}
+//
+// The suite is a table of rules, each with a name and the reason for it; a failure says both. No rule can be switched
+// off. The rules of the five operations run against the driver itself, through its Batch where it has one, and through
+// store.Batch with every capability hidden. Rules of a capability run where the driver has it.
+//
+// Nothing here sleeps. Time passes by Instance.Advance alone, and no rule asks what happens exactly at a deadline: a key
+// has to be alive well before it and dead well after it.
+package conformance
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/blocking-coordination/coord/store"
+)
+
+// KeyPrefix begins every key, index and channel that the suite uses, so that an instance may share its server with
+// others. The store need only be empty below it.
+const KeyPrefix = "conformance:"
+
+// patience is how long a rule waits for a hint, and how long any check may take in all. Only broken drivers need it.
+const patience = 30 * time.Second
+
+// Instance is one store to be tested, empty below KeyPrefix.
+type Instance struct {
+	// Store is the driver. The suite never closes it; register that with the testing.TB that open was given.
+	Store store.Store
+
+	// Advance makes d pass for every time to live in the store, and for its clock where it has the capability. It may
+	// take no notice of d in any other way: a driver on a fake clock moves the clock, one on a real server shortens
+	// the times to live of its keys by d. It is never called concurrently with operations. It is required.
+	Advance func(d time.Duration)
+
+	// Reopen returns another client of the same data, as after a restart or in another process; the first one goes on
+	// working. nil where no two clients can share the data.
+	Reopen func() store.Store
+}
+
+// Run proves the driver that open opens. Every check opens an instance of its own and runs as a subtest with the rule's
+// name. open is called in the subtest's goroutine, one call at a time, and may use Fatal and Cleanup of what it is given.
+func Run(t *testing.T, open func(testing.TB) Instance) {
+	t.Helper()
+	suite{open: open, patience: patience}.run(subtests{t})
+}
+
+// rule is one obligation of a driver.
+type rule struct {
+	name  string
+	why   string               // said in every failure
+	needs func(inventory) bool // nil: every driver must keep it
+	check func(*probe)
+}
+
+// inventory is what the driver under test has beyond the five operations.
+type inventory struct {
+	caps   store.Capabilities
+	reopen bool
+}
+
+// reporter runs a check where it may fail without stopping the others: a subtest, or a stand-in in the suite's own
+// tests.
+type reporter interface {
+	run(name string, check func(testing.TB))
+}
+
+type subtests struct{ t *testing.T }
+
+func (s subtests) run(name string, check func(testing.TB)) {
+	s.t.Run(name, func(t *testing.T) { check(t) })
+}
+
+type suite struct {
+	open     func(testing.TB) Instance
+	patience time.Duration
+}
+
+func (s suite) run(rep reporter) {
+	var have inventory
+	rep.run("instance", func(tb testing.TB) { have = s.inspect(tb) })
+	for _, m := range modes {
+		for _, r := range operationRules() {
+			s.runRule(rep, have, m, r)
+		}
+	}
+	for _, r := range capabilityRules() {
+		s.runRule(rep, have, direct, r)
+	}
+}
+
+func (s suite) runRule(rep reporter, have inventory, m mode, r rule) {
+	if !m.applies(have) || r.needs != nil && !r.needs(have) {
+		return
+	}
+	rep.run(m.prefix+r.name, func(tb testing.TB) {
+		defer func() {
+			if tb.Failed() {
+				tb.Logf("broken rule %q: %s", r.name, r.why)
+			}
+		}()
+		r.check(s.probe(tb, m))
+	})
+}
+
+// inspect finds out what the driver has, and refuses an instance that would make every rule fail for a foolish reason.
+func (s suite) inspect(tb testing.TB) inventory {
+	p := s.probe(tb, direct)
+	p.wantKeys(KeyPrefix) // empty at the start
+	return inventory{caps: p.caps, reopen: p.instance.Reopen != nil}
+}
+
+func (s suite) probe(tb testing.TB, m mode) *probe {
+	instance := s.open(tb)
+	if instance.Store == nil || instance.Advance == nil {
+		tb.Fatal("conformance: an Instance needs a Store and an Advance")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*s.patience)
+	tb.Cleanup(cancel)
+	return &probe{
+		TB: tb, ctx: ctx, instance: instance, patience: s.patience,
+		store: m.wrap(instance.Store), caps: store.CapabilitiesOf(instance.Store),
+	}
+}
+
+func operationRules() []rule {
+	return concat(valueRules, expiryRules, counterRules, keysRules, concurrencyRules, contextRules, batchRules, modelRules)
+}
+
+func capabilityRules() []rule {
+	return concat(generalRules, appendRules, hintRules, lateRules, reopenRules)
+}
+
+func concat(tables ...[]rule) (all []rule) {
+	for _, table := range tables {
+		all = append(all, table...)
+	}
+	return all
+}

@@ -1,0 +1,146 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+func hasLate(have inventory) bool { return have.caps.Late != nil }
+
+var lateRules = []rule{
+	{
+		name:  "touches-are-counted",
+		why:   "Touch raises the index's count by one, however many members it names; an index that is not there counts 0.",
+		needs: hasLate,
+		check: checkTouch,
+	},
+	{
+		name:  "late-orders-by-touch",
+		why:   "Late returns the members whose last count is not above the given one, the lowest first, up to the limit.",
+		needs: hasLate,
+		check: checkLate,
+	},
+	{
+		name:  "drop-removes-members",
+		why:   "Drop removes the members it names, and neither the others nor the count.",
+		needs: hasLate,
+		check: checkDrop,
+	},
+	{
+		name:  "an-index-expires",
+		why:   "An index lives for its ttl since the last touch; afterwards there is none, and it counts from 0 again.",
+		needs: hasLate,
+		check: checkIndexTTL,
+	},
+	{
+		name:  "concurrent-touches-are-counted",
+		why:   "No touch is lost: a count that lags would make the living look late.",
+		needs: hasLate,
+		check: checkConcurrentTouch,
+	},
+	{
+		name:  "an-index-honours-the-context",
+		why:   "Every operation on an index returns soon after its context ends, with the context's error or its cause.",
+		needs: hasLate,
+		check: checkLateContext,
+	},
+}
+
+func (p *probe) touch(index string, ttl time.Duration, members ...string) {
+	p.Helper()
+	p.must(p.caps.Late.Touch(p.ctx, index, ttl, members...))
+}
+
+func (p *probe) wantCount(index string, want int64) {
+	p.Helper()
+	n, err := p.caps.Late.Count(p.ctx, index)
+	p.must(err)
+	if n != want {
+		p.Fatalf("Count(%q) = %d, want %d", index, n, want)
+	}
+}
+
+func (p *probe) wantLate(index string, count int64, limit int, want ...string) {
+	p.Helper()
+	got, err := p.caps.Late.Late(p.ctx, index, count, limit)
+	p.must(err)
+	if !slices.Equal(got, want) {
+		p.Fatalf("Late(%q, %d, %d) = %q, want %q", index, count, limit, got, want)
+	}
+}
+
+func checkTouch(p *probe) {
+	p.wantCount(key("index"), 0)
+	p.touch(key("index"), hour, "a")
+	p.wantCount(key("index"), 1)
+	p.touch(key("index"), hour, "a", "b", "c")
+	p.wantCount(key("index"), 2)
+	p.wantCount(key("other"), 0)
+	p.wantLate(key("other"), 100, 100)
+}
+
+func checkLate(p *probe) {
+	for _, member := range []string{"z", "y", "x", "w"} {
+		p.touch(key("index"), hour, member)
+	}
+	p.wantLate(key("index"), 0, 100)
+	p.wantLate(key("index"), 2, 100, "z", "y")
+	p.wantLate(key("index"), 100, 3, "z", "y", "x")
+	p.touch(key("index"), hour, "z") // no longer late
+	p.wantLate(key("index"), 4, 100, "y", "x", "w")
+	p.wantLate(key("index"), 5, 100, "y", "x", "w", "z")
+}
+
+func checkDrop(p *probe) {
+	for _, member := range []string{"a", "b", "c", "d"} {
+		p.touch(key("index"), hour, member)
+	}
+	p.must(p.caps.Late.Drop(p.ctx, key("index"), "b", "d", "nobody"))
+	p.wantLate(key("index"), 100, 100, "a", "c")
+	p.wantCount(key("index"), 4)
+	p.touch(key("index"), hour, "b")
+	p.wantLate(key("index"), 100, 100, "a", "c", "b")
+	p.must(p.caps.Late.Drop(p.ctx, key("nothing"), "a"))
+}
+
+func checkIndexTTL(p *probe) {
+	p.touch(key("index"), 10*minute, "a")
+	p.advance(6 * minute)
+	p.touch(key("index"), 10*minute, "b")
+	p.advance(6 * minute)
+	p.wantCount(key("index"), 2)
+	p.wantLate(key("index"), 100, 100, "a", "b")
+	p.advance(hour)
+	p.wantCount(key("index"), 0)
+	p.wantLate(key("index"), 100, 100)
+	p.touch(key("index"), hour, "c")
+	p.wantCount(key("index"), 1)
+	p.wantLate(key("index"), 100, 100, "c")
+}
+
+func checkConcurrentTouch(p *probe) {
+	p.each(clients, func(i int) (err error) {
+		for j := 0; j < rounds && err == nil; j++ {
+			err = p.caps.Late.Touch(p.ctx, key("index"), hour, fmt.Sprint("m", i))
+		}
+		return err
+	})
+	p.wantCount(key("index"), clients*rounds)
+	got, err := p.caps.Late.Late(p.ctx, key("index"), clients*rounds, 100)
+	p.must(err)
+	slices.Sort(got)
+	if len(slices.Compact(got)) != clients {
+		p.Fatalf("Late = %q, want %d members", got, clients)
+	}
+}
+
+func checkLateContext(p *probe) {
+	ctx := ended()
+	p.wantEnded("Touch", p.caps.Late.Touch(ctx, key("index"), hour, "a"))
+	_, err := p.caps.Late.Count(ctx, key("index"))
+	p.wantEnded("Count", err)
+	_, err = p.caps.Late.Late(ctx, key("index"), 1, 1)
+	p.wantEnded("Late", err)
+	p.wantEnded("Drop", p.caps.Late.Drop(ctx, key("index"), "a"))
+}

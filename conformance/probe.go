@@ -1,0 +1,154 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/blocking-coordination/coord/store"
+)
+
+// Times to live for rules in which nothing expires, or in which the margins are as coarse as they can be: a slow
+// machine may take seconds for a check, and on a real server these count.
+const (
+	minute = time.Minute
+	hour   = time.Hour
+)
+
+// probe is what a check works with: its testing.TB, and a fresh instance behind helpers that fail it.
+type probe struct {
+	testing.TB
+	ctx      context.Context
+	instance Instance
+	store    store.Store        // the driver, or store.Batch in front of it
+	caps     store.Capabilities // the driver's own
+	patience time.Duration
+}
+
+// key returns a key, index or channel below KeyPrefix. All of them have one hash tag, so that one batch keeps its order.
+func key(name string) string { return KeyPrefix + "{t}" + name }
+
+func (p *probe) must(err error) {
+	p.Helper()
+	if err != nil {
+		p.Fatalf("unexpected error: %v", err)
+	}
+}
+
+func (p *probe) wantError(what string, err, want error) {
+	p.Helper()
+	if !errors.Is(err, want) {
+		p.Fatalf("%s: got error %v, want %v", what, err, want)
+	}
+}
+
+func (p *probe) advance(d time.Duration) { p.instance.Advance(d) }
+
+func (p *probe) setex(key, value string, ttl time.Duration) {
+	p.Helper()
+	p.must(p.store.SetEX(p.ctx, key, []byte(value), ttl))
+}
+
+func (p *probe) incr(key string) int64 {
+	p.Helper()
+	n, err := p.store.Incr(p.ctx, key)
+	p.must(err)
+	return n
+}
+
+func (p *probe) wantIncr(key string, want int64) {
+	p.Helper()
+	if n := p.incr(key); n != want {
+		p.Fatalf("Incr(%q) = %d, want %d", key, n, want)
+	}
+}
+
+func (p *probe) wantExpire(key string, ttl time.Duration, want bool) {
+	p.Helper()
+	ok, err := p.store.Expire(p.ctx, key, ttl)
+	p.must(err)
+	if ok != want {
+		p.Fatalf("Expire(%q, %v) = %t, want %t", key, ttl, ok, want)
+	}
+}
+
+func (p *probe) wantValue(key, want string) {
+	p.Helper()
+	got, err := p.store.Get(p.ctx, key)
+	if err != nil {
+		p.Fatalf("Get(%q): %v, want %s", key, err, brief([]byte(want)))
+	}
+	if string(got) != want {
+		p.Fatalf("Get(%q) = %s, want %s", key, brief(got), brief([]byte(want)))
+	}
+}
+
+// wantMissing asks Get and Keys alike: an absent key is absent everywhere.
+func (p *probe) wantMissing(key string) {
+	p.Helper()
+	value, err := p.store.Get(p.ctx, key)
+	if !errors.Is(err, store.ErrNotFound) {
+		p.Fatalf("Get(%q) = %s, %v; want store.ErrNotFound", key, brief(value), err)
+	}
+	if slices.Contains(p.keys(key), key) {
+		p.Fatalf("Keys returns %q, which Get does not find", key)
+	}
+}
+
+func (p *probe) keys(prefix string) []string {
+	p.Helper()
+	keys, err := p.store.Keys(p.ctx, prefix)
+	p.must(err)
+	slices.Sort(keys)
+	return keys
+}
+
+// wantKeys demands exactly these keys, each once.
+func (p *probe) wantKeys(prefix string, want ...string) {
+	p.Helper()
+	slices.Sort(want)
+	if got := p.keys(prefix); !slices.Equal(got, want) {
+		p.Fatalf("Keys(%q) = %q, want %q", prefix, got, want)
+	}
+}
+
+// each calls f n times at once, with 0 to n-1, and fails with the first error.
+func (p *probe) each(n int, f func(i int) error) {
+	p.Helper()
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { errs[i] = f(i) })
+	}
+	group.Wait()
+	for _, err := range errs {
+		p.must(err)
+	}
+}
+
+// wantNumbers demands 1..len(got), each once, in any order.
+func (p *probe) wantNumbers(got []int64) {
+	p.Helper()
+	slices.Sort(got)
+	for i, n := range got {
+		if n != int64(i+1) {
+			p.Fatalf("the %d numbers returned are not 1 to %d, each once: place %d holds %d", len(got), len(got), i+1, n)
+		}
+	}
+}
+
+// brief keeps a failure readable where values are large.
+func brief(b []byte) string {
+	const limit = 40
+	if len(b) <= limit {
+		return strconv.Quote(string(b))
+	}
+	return strconv.Quote(string(b[:limit])) + "…"
+}
+
+func scribble(b []byte) { copy(b, bytes.Repeat([]byte{'#'}, len(b))) }
