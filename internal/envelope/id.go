@@ -1,0 +1,58 @@
+package envelope
+
+import "unicode/utf8"
+
+// maxID is the length that an id, a type or a kid may have.
+const maxID = 128
+
+// validID reports whether s matches [A-Za-z0-9][A-Za-z0-9._-]{0,127}: the rule for ids, types and kids. It has neither
+// a colon nor a quote, which the legacy signature and the end of a record rely on.
+func validID[T string | []byte](s T) bool {
+	if len(s) == 0 || len(s) > maxID || !alphanumeric(s[0]) {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if c := s[i]; !alphanumeric(c) && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// lowerHex reports whether s is n lower-case hexadecimal digits.
+func lowerHex[T string | []byte](s T, n int) bool {
+	if len(s) != n {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// checkIDs refuses an id or a type that breaks the rule. It names the field and never quotes the value.
+func checkIDs(fields ...[2]string) error {
+	for _, f := range fields {
+		if !validID(f[1]) {
+			return refuse(Malformed, f[0]+" breaks the rule for ids")
+		}
+	}
+	return nil
+}
+
+// checkTexts refuses what is not UTF-8. JSON would put replacement characters there, and the reader would then see, and
+// digest, something else than what was written.
+func checkTexts(texts ...string) error {
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			return refuse(Malformed, "a field is not valid UTF-8")
+		}
+	}
+	return nil
+}
