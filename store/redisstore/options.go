@@ -1,0 +1,161 @@
+package redisstore
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// DefaultTimeout bounds an operation whose context has no deadline, or a later one.
+const DefaultTimeout = time.Second
+
+// Option changes how Open or New makes a Store.
+type Option func(*settings)
+
+type settings struct {
+	timeout   time.Duration
+	password  string
+	tls       *tls.Config
+	log       *slog.Logger
+	pingEvery time.Duration // of the subscription; dead after two of them in silence
+	pauseMin  time.Duration // between two attempts to reconnect it
+	pauseMax  time.Duration
+}
+
+func newSettings(opts []Option) settings {
+	set := settings{
+		timeout:   DefaultTimeout,
+		log:       slog.New(slog.DiscardHandler),
+		pingEvery: 2 * time.Second,
+		pauseMin:  50 * time.Millisecond,
+		pauseMax:  2 * time.Second,
+	}
+	for _, o := range opts {
+		o(&set)
+	}
+	return set
+}
+
+// WithTimeout bounds every operation; 0 or less means DefaultTimeout. Keys bounds each of its trips by it.
+func WithTimeout(d time.Duration) Option {
+	return func(s *settings) {
+		if s.timeout = d; d <= 0 {
+			s.timeout = DefaultTimeout
+		}
+	}
+}
+
+// WithPassword gives Open the password, for URLs that should not hold one. An empty one changes nothing. New ignores it.
+func WithPassword(password string) Option {
+	return func(s *settings) { s.password = password }
+}
+
+// WithTLS gives Open the TLS configuration for a rediss:// URL, such as the roots of a private authority; the server's
+// name is the URL's where it has none. New ignores it.
+func WithTLS(config *tls.Config) Option {
+	return func(s *settings) { s.tls = config }
+}
+
+// WithLogger is where New warns of risky settings; silent by default. The driver logs nothing else.
+func WithLogger(log *slog.Logger) Option {
+	return func(s *settings) {
+		if log != nil {
+			s.log = log
+		}
+	}
+}
+
+// parse never passes on what url.Parse says: it quotes the URL, and with it the password.
+func parse(url string, set settings) (*redis.Options, error) {
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errors.New("redisstore: malformed URL: want redis://[[user]:password@]host[:port][/db], or rediss:// " +
+			"for TLS, with special characters in the password percent-encoded")
+	}
+	if set.password != "" {
+		o.Password = set.password
+	}
+	if set.tls != nil {
+		if o.TLSConfig == nil {
+			return nil, errors.New("redisstore: a TLS configuration needs a rediss:// URL")
+		}
+		name := o.TLSConfig.ServerName
+		if o.TLSConfig = set.tls.Clone(); o.TLSConfig.ServerName == "" {
+			o.TLSConfig.ServerName = name
+		}
+	}
+	harden(o, set.timeout)
+	return o, nil
+}
+
+// harden sets what the protocol demands of a client: nothing is sent twice, nothing waits without end. RESP 2 spares
+// the search for push messages before every answer.
+func harden(o *redis.Options, timeout time.Duration) {
+	o.MaxRetries = -1
+	o.DialerRetries = 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
+	o.ContextTimeoutEnabled = true
+	o.Protocol = 2
+	o.DisableIdentity = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	o.PipelinePoolSize = -1 // pipelines on the same connections: they are most of what we send
+}
+
+// Connections per Store of Open. A batch or an operation holds one for a trip.
+const (
+	mainPool = 16
+	oncePool = 2
+)
+
+func clone(o *redis.Options, pool int) *redis.Options {
+	c := *o
+	if c.PoolSize == 0 || pool == oncePool {
+		c.PoolSize = pool
+		c.MaxActiveConns = pool
+		c.MinIdleConns = min(c.MinIdleConns, pool)
+	}
+	return &c
+}
+
+// risks names what in the settings of a client that is not ours endangers a promise. Retries are not among it: commands
+// of this driver refuse them.
+func risks(client redis.UniversalClient, timeout time.Duration) (found []string) {
+	var enabled bool
+	var dial, read, write time.Duration
+	dialTries := 1
+	switch c := client.(type) {
+	case *redis.Client:
+		o := c.Options()
+		enabled, dial, read, write, dialTries = o.ContextTimeoutEnabled, o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.DialerRetries
+	case *redis.ClusterClient:
+		o := c.Options()
+		enabled, dial, read, write, dialTries = o.ContextTimeoutEnabled, o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.DialerRetries
+		if o.ReadOnly || o.RouteByLatency || o.RouteRandomly {
+			found = append(found, "reads may go to replicas (ReadOnly, RouteByLatency, RouteRandomly): they are stale")
+		}
+	case *redis.Ring:
+		return []string{"a Ring moves keys to other shards when one is down: acknowledged writes are lost; use Cluster"}
+	default:
+		return nil
+	}
+	if !enabled {
+		found = append(found, "ContextTimeoutEnabled is off: operations outlast the deadline of their context")
+	}
+	for _, t := range []struct {
+		name string
+		d    time.Duration
+	}{{"DialTimeout", dial}, {"ReadTimeout", read}, {"WriteTimeout", write}} {
+		if t.d <= 0 || t.d > 5*timeout {
+			found = append(found, fmt.Sprintf("%s is %v: a server that does not answer blocks for that long; use about %v", t.name, t.d, timeout))
+		}
+	}
+	if dialTries != 1 {
+		found = append(found, "DialerRetries is not 1: an unreachable server is dialled several times per operation")
+	}
+	return found
+}
