@@ -81,7 +81,7 @@ func refusal(err error) string {
 	if errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return ", a probe is under way"
 	}
-	return ""
+	return ", the breaker is open"
 }
 
 // unavailable is the error of an operation that is given up.
@@ -90,8 +90,8 @@ func (e *effort) unavailable(why string) error {
 	if e.failure != nil {
 		cause = e.failure
 	}
-	if wait := time.Until(probeAt); why == "" && wait > 0 {
-		why = fmt.Sprintf(", next probe in %v", wait.Round(time.Millisecond))
+	if wait := time.Until(probeAt); wait > 0 {
+		why += fmt.Sprintf(", next probe in %v", wait.Round(time.Millisecond))
 	}
 	what := fmt.Sprintf("%s %q: %s%s", e.call.op, e.call.key, tries(e.attempts), why)
 	if cause == nil {
@@ -103,7 +103,7 @@ func (e *effort) unavailable(why string) error {
 func tries(n int) string {
 	switch n {
 	case 0:
-		return "not attempted, the breaker is open"
+		return "not attempted"
 	case 1:
 		return "1 attempt failed"
 	}
