@@ -1,0 +1,209 @@
+package mailbox
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/ticketlog"
+)
+
+// ErrSuperseded: a signal was addressed to a later incarnation of this coordinator. It must fence itself.
+var ErrSuperseded = errors.New("a later incarnation of this coordinator exists")
+
+const (
+	remembered = 1024 // handed-over signals, and sessions, that a box remembers
+	askAtOnce  = 256  // ACKs asked for in one trip
+)
+
+// Box is a receiver's end of its mailbox.
+type Box struct {
+	Post
+	Self    string            // the receiver
+	Me      envelope.Instance // this life of it
+	Refused func(error)       // told of every record that was stepped over; may be nil
+
+	generation string
+	reader     ticketlog.Reader
+	inbox      []*Delivery          // read and not handed over, by ticket
+	handed     map[string]*Delivery // by signal id: handed over by this incarnation
+	pending    []*Delivery          // those of handed whose ACK is not confirmed
+	order      []string             // the ids of the others, oldest first
+	floors     map[string]uint64    // by session: the highest seq that was forgotten
+	forgetful  bool                 // floors were forgotten too
+	again      []*Delivery          // their ACKs have to be written once more
+	done       []int64              // consumed tickets whose entries are to be deleted
+	dirty      bool                 // the cursor may have moved since it was written
+	pass       int
+	superseded bool
+}
+
+// admit takes in the entry that stands under ticket.
+func (b *Box) admit(ticket int64, data []byte) {
+	s, err := b.open(data)
+	if err != nil {
+		b.refuse(err)
+		b.consume(ticket) // S7: stepped over
+		return
+	}
+	if b.superseded = b.superseded || s.To.Incarnation > b.Me.Incarnation; b.superseded {
+		return
+	}
+	if d := b.handed[s.ID]; d != nil {
+		b.double(d, ticket)
+		return
+	}
+	if i := slices.IndexFunc(b.inbox, func(d *Delivery) bool { return d.Signal.ID == s.ID }); i >= 0 {
+		b.inbox[i].tickets = append(b.inbox[i].tickets, ticket)
+		return
+	}
+	b.insert(&Delivery{Signal: s, Ticket: ticket, tickets: []int64{ticket}, ask: !b.mine(s), asked: -1})
+}
+
+func (b *Box) insert(d *Delivery) {
+	at, _ := slices.BinarySearchFunc(b.inbox, d.Ticket, func(d *Delivery, t int64) int { return int(d.Ticket - t) })
+	b.inbox = slices.Insert(b.inbox, at, d)
+}
+
+func (b *Box) open(data []byte) (*envelope.Signal, error) {
+	s, err := envelope.OpenSignal(b.Ring, b.Self, data)
+	if err != nil {
+		return nil, err
+	}
+	return s, envelope.CheckTime(s.Time, b.Now(), b.Times.Ack, b.Times.MaxAhead)
+}
+
+func (b *Box) refuse(err error) {
+	if b.Refused != nil {
+		b.Refused(err)
+	}
+}
+
+// mine reports whether s cannot have been consumed by anybody but me: it was addressed to my session, so it was written
+// after I joined, and its id is as young as that. What I handed over myself, I remember, or it is below the floor.
+func (b *Box) mine(s *envelope.Signal) bool {
+	if s.To != b.Me || s.Round != "" {
+		return false
+	}
+	floor, known := b.floors[s.Session]
+	return s.Seq > floor && (known || !b.forgetful)
+}
+
+// double: an entry of a signal that I handed over. It is consumed when the first is acknowledged, and asks for the ACK
+// again: its sender did not see it, perhaps because the store lost it.
+func (b *Box) double(d *Delivery, ticket int64) {
+	first := d.hinted
+	d.hinted = false
+	if !d.acked {
+		d.tickets = append(d.tickets, ticket)
+		return
+	}
+	b.consume(ticket)
+	if !first && d.sealed != nil && !slices.Contains(b.again, d) {
+		b.again = append(b.again, d)
+	}
+}
+
+func (b *Box) consume(tickets ...int64) {
+	b.done = append(b.done, tickets...)
+	b.dirty = true
+}
+
+// Hint takes in the signal of a hint without a read, where that is safe: it is addressed to this very session, and
+// nothing before it is missing. It reports whether the hint is dealt with; if not, a Read is needed.
+func (b *Box) Hint(payload []byte) bool {
+	space := slices.Index(payload[:min(len(payload), 20)], ' ')
+	if space < 1 || b.superseded {
+		return false
+	}
+	ticket, err := strconv.ParseInt(string(payload[:space]), 10, 64)
+	if err != nil || ticket < 1 {
+		return false
+	}
+	if b.reader.Passed(ticket) {
+		return true
+	}
+	s, err := b.open(payload[space+1:])
+	if err != nil || !b.mine(s) || b.knows(s.ID) || !b.reader.Offer(ticket) {
+		return false
+	}
+	b.insert(&Delivery{Signal: s, Ticket: ticket, hinted: true})
+	return true
+}
+
+func (b *Box) knows(id string) bool {
+	return b.handed[id] != nil || slices.ContainsFunc(b.inbox, func(d *Delivery) bool { return d.Signal.ID == id })
+}
+
+// Take hands over the first signal in order that match accepts. ask reports that the caller has to Ask first: an
+// earlier incarnation may have acknowledged a signal that match accepts.
+func (b *Box) Take(match func(*envelope.Signal) bool) (d *Delivery, ask bool) {
+	if b.superseded {
+		return nil, false
+	}
+	i := slices.IndexFunc(b.inbox, func(d *Delivery) bool { return match(d.Signal) })
+	if i < 0 {
+		return nil, false
+	}
+	d = b.inbox[i]
+	if d.ask && d.asked != b.pass {
+		return nil, true
+	}
+	b.inbox = slices.Delete(b.inbox, i, i+1)
+	b.remember(d)
+	return d, false
+}
+
+func (b *Box) remember(d *Delivery) {
+	if b.handed == nil {
+		b.handed, b.floors = map[string]*Delivery{}, map[string]uint64{}
+	}
+	b.handed[d.Signal.ID] = d
+	b.pending = append(b.pending, d)
+}
+
+func (b *Box) unpend(d *Delivery) {
+	b.pending = slices.DeleteFunc(b.pending, func(o *Delivery) bool { return o == d })
+}
+
+// Return takes back a delivery that was handed over and is to be delivered again.
+func (b *Box) Return(d *Delivery) {
+	if b.handed[d.Signal.ID] == d && d.sealed == nil {
+		delete(b.handed, d.Signal.ID)
+		b.unpend(d)
+		b.insert(d)
+	}
+}
+
+// Waiting is how many signals were read and not handed over.
+func (b *Box) Waiting() int { return len(b.inbox) }
+
+// Superseded reports whether a later incarnation was seen.
+func (b *Box) Superseded() bool { return b.superseded }
+
+// settled: the ACK of d is confirmed, by whomever it was written. Everything read of it is consumed.
+func (b *Box) settled(d *Delivery) {
+	if d.acked {
+		return
+	}
+	d.acked = true
+	b.unpend(d)
+	b.consume(d.tickets...)
+	d.tickets = nil
+	b.order = append(b.order, d.Signal.ID)
+	for len(b.order) > remembered {
+		b.forget(b.order[0])
+		b.order = b.order[1:]
+	}
+}
+
+// forget: below the floor, the ACK is asked.
+func (b *Box) forget(id string) {
+	s := b.handed[id].Signal
+	delete(b.handed, id)
+	if len(b.floors) >= remembered {
+		b.floors, b.forgetful = map[string]uint64{}, true
+	}
+	b.floors[s.Session] = max(b.floors[s.Session], s.Seq)
+}
