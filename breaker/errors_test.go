@@ -128,3 +128,31 @@ func TestAPanicPassesAndCounts(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// partial is a store of which one operation fails.
+type partial struct{ store.Store }
+
+func (partial) Incr(context.Context, string) (int64, error) { return 0, errDown }
+
+// Others' successes reset the count, so the breaker stays closed; the error still says what went wrong for this one.
+func TestOthersSuccessesResetTheCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := breaker.Wrap(partial{newFlaky(answer{})})
+		for range 2 {
+			done := make(chan error)
+			go func() { done <- op(t.Context(), b, 1) }()
+			for range 14 {
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if err := op(t.Context(), b, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := <-done; !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, errDown) {
+				t.Errorf("got %v", err)
+			} else if want := `store: unavailable: Incr "n": 5 attempts failed: connection refused`; err.Error() != want {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
