@@ -146,19 +146,30 @@ func checkConcurrentBatches(p *probe) {
 	got := make([]int64, clients*rounds)
 	p.each(clients, func(i int) error {
 		for j := range rounds {
-			own := key(fmt.Sprint("own", i))
-			value := fmt.Sprint(i, ":", j)
-			results := store.Batch(p.ctx, p.store, []store.Op{
-				store.SetEXOp(own, []byte(value), hour), store.IncrOp(key("n")), store.GetOp(own),
-			})
-			if err := store.FirstError(results); err != nil {
+			n, err := p.ownBatch(key(fmt.Sprint("own", i)), fmt.Sprint(i, ":", j))
+			if err != nil {
 				return err
 			}
-			if got[i*rounds+j] = results[1].N; string(results[2].Value) != value {
-				return fmt.Errorf("a batch that wrote %q read %q", value, results[2].Value)
-			}
+			got[i*rounds+j] = n
 		}
 		return nil
 	})
 	p.wantNumbers(got)
+}
+
+// ownBatch writes and reads a key of the caller's own, and increments one that all share.
+func (p *probe) ownBatch(own, value string) (int64, error) {
+	results := store.Batch(p.ctx, p.store, []store.Op{
+		store.SetEXOp(own, []byte(value), hour), store.IncrOp(key("n")), store.GetOp(own),
+	})
+	if len(results) != 3 {
+		return 0, fmt.Errorf("a batch of 3 operations returned %d results", len(results))
+	}
+	if err := store.FirstError(results); err != nil {
+		return 0, err
+	}
+	if got := results[2].Value; string(got) != value {
+		return 0, fmt.Errorf("a batch that wrote %q read %s", value, brief(got))
+	}
+	return results[1].N, nil
 }

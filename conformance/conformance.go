@@ -28,8 +28,11 @@ import (
 // others. The store need only be empty below it.
 const KeyPrefix = "conformance:"
 
-// patience is how long a rule waits for a hint, and how long any check may take in all. Only broken drivers need it.
-const patience = 30 * time.Second
+// Only broken drivers need this long.
+const (
+	patience = 30 * time.Second // how long a rule waits for a hint
+	limit    = 2 * time.Minute  // when the contexts of a check end
+)
 
 // Instance is one store to be tested, empty below KeyPrefix.
 type Instance struct {
@@ -50,7 +53,7 @@ type Instance struct {
 // name. open is called in the subtest's goroutine, one call at a time, and may use Fatal and Cleanup of what it is given.
 func Run(t *testing.T, open func(testing.TB) Instance) {
 	t.Helper()
-	suite{open: open, patience: patience}.run(subtests{t})
+	suite{open: open, patience: patience, modes: allModes}.run(subtests{t})
 }
 
 // rule is one obligation of a driver.
@@ -82,12 +85,13 @@ func (s subtests) run(name string, check func(testing.TB)) {
 type suite struct {
 	open     func(testing.TB) Instance
 	patience time.Duration
+	modes    []mode
 }
 
 func (s suite) run(rep reporter) {
 	var have inventory
 	rep.run("instance", func(tb testing.TB) { have = s.inspect(tb) })
-	for _, m := range modes {
+	for _, m := range s.modes {
 		for _, r := range operationRules() {
 			s.runRule(rep, have, m, r)
 		}
@@ -123,7 +127,7 @@ func (s suite) probe(tb testing.TB, m mode) *probe {
 	if instance.Store == nil || instance.Advance == nil {
 		tb.Fatal("conformance: an Instance needs a Store and an Advance")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*s.patience)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	tb.Cleanup(cancel)
 	return &probe{
 		TB: tb, ctx: ctx, instance: instance, patience: s.patience,

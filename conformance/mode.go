@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/blocking-coordination/coord/store"
@@ -18,13 +19,13 @@ func always(inventory) bool { return true }
 
 func hasBatch(have inventory) bool { return have.caps.Batch != nil }
 
-var direct = mode{"", always, func(s store.Store) store.Store { return s }}
+var (
+	direct   = mode{"", always, func(s store.Store) store.Store { return s }}
+	batched  = mode{"batch/", hasBatch, func(s store.Store) store.Store { return viaBatch{s} }}
+	fallback = mode{"fallback/", always, func(s store.Store) store.Store { return viaBatch{struct{ store.Store }{s}} }}
 
-var modes = []mode{
-	direct,
-	{"batch/", hasBatch, func(s store.Store) store.Store { return viaBatch{s} }},
-	{"fallback/", always, func(s store.Store) store.Store { return viaBatch{struct{ store.Store }{s}} }},
-}
+	allModes = []mode{direct, batched, fallback}
+)
 
 // viaBatch does every operation as a batch of one; Keys has no place in a batch.
 type viaBatch struct{ store.Store }
@@ -33,7 +34,11 @@ type viaBatch struct{ store.Store }
 func (v viaBatch) Capabilities() store.Capabilities { return store.CapabilitiesOf(v.Store) }
 
 func (v viaBatch) one(ctx context.Context, op store.Op) store.Result {
-	return store.Batch(ctx, v.Store, []store.Op{op})[0]
+	results := store.Batch(ctx, v.Store, []store.Op{op})
+	if len(results) != 1 {
+		return store.Result{Err: fmt.Errorf("a batch of 1 operation returned %d results", len(results))}
+	}
+	return results[0]
 }
 
 func (v viaBatch) SetEX(ctx context.Context, key string, value []byte, ttl time.Duration) error {
