@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/alicebob/miniredis/v2"
 )
 
 // RequireEnv names the environment variable that turns a missing redis-server into a failure where it is "1".
@@ -138,16 +136,4 @@ func (s *Server) end(sig os.Signal) {
 		s.run.wait(patience)
 	}
 	s.run = nil
-}
-
-// Miniredis starts an in-process imitation of a server, whose clock stands still until FastForward, and stops it in
-// tb.Cleanup.
-func Miniredis(tb testing.TB) *miniredis.Miniredis {
-	tb.Helper()
-	m := miniredis.NewMiniRedis()
-	if err := m.Start(); err != nil {
-		tb.Fatalf("redistest: %v", err)
-	}
-	tb.Cleanup(m.Close)
-	return m
 }
