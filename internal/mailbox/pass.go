@@ -31,11 +31,11 @@ func (b *Box) Join(ctx context.Context, generation string) error {
 	return b.reader.Recover(ctx)
 }
 
-// Recover reads everything again, because the store may have lost something. What was handed over stays so.
-func (b *Box) Recover(ctx context.Context, generation string) error {
-	b.generation = generation
+// Recover has everything read again, because the store may have lost something. What was handed over stays so.
+func (b *Box) Recover(generation string) {
+	b.generation, b.dirty = generation, true
 	b.done = nil // their numbers may be given out a second time
-	return b.reader.Recover(ctx)
+	b.reader.Recheck()
 }
 
 // TailKey is the key whose value tells whether there is something to read: see Idle.

@@ -11,7 +11,8 @@ import (
 	"github.com/blocking-coordination/coord/store"
 )
 
-// ErrRegressed: the counter went back. The store lost acknowledged writes; call Recover.
+// ErrRegressed: the counter went back. The store lost acknowledged writes. The reader has
+// begun to look for everything again.
 var ErrRegressed = errors.New("ticketlog: the log's counter went back: the store lost writes")
 
 const (
@@ -29,11 +30,12 @@ type Entry struct {
 // Reader reads a log. Its zero position is before the first entry. It has one owner at a time.
 type Reader struct {
 	Log
-	next   int64     // the lowest ticket never looked at; 0 means 1
-	holes  []hole    // tickets below next that were absent, ascending
-	hinted []int64   // tickets below next that were taken on a hint's word, ascending
-	bound  int64     // while settling: the last ticket that the list is to find
-	settle time.Time // while settling: when to list; else zero
+	next   int64       // the lowest ticket never looked at; 0 means 1
+	holes  []hole      // tickets below next that were absent, ascending
+	hinted []int64     // tickets below next that were taken on a hint's word, ascending
+	bound  int64       // while settling: the last ticket that the list is to find
+	settle time.Time   // while settling: when to list; else zero
+	audits []time.Time // when to look for entries below next that should not be there
 }
 
 type hole struct {
@@ -78,27 +80,55 @@ func (r *Reader) settleUpTo(tail int64) {
 	r.bound, r.settle = tail, r.Now().Add(r.Times.Skip/2+time.Millisecond)
 }
 
-func (r *Reader) settling() bool { return !r.settle.IsZero() }
+// Recheck looks for everything again, because the store may have lost writes and given out numbers a second time: at
+// once, and once more when every writer that may have had such a number has written or started over. Meanwhile the
+// reader goes on. What it finds may have been returned before.
+func (r *Reader) Recheck() {
+	r.hinted = nil // they are found like all others
+	r.audits = []time.Time{r.Now(), r.Now().Add(r.Times.Skip/2 + time.Millisecond)}
+}
 
-// list ends the settling: what is listed is still to be read, what is not will never be there.
-
-func (r *Reader) list(ctx context.Context) error {
-	names, err := r.Store.Keys(ctx, r.Keys.EntryPrefix())
+// audit lists what stands below the position, and has it read.
+func (r *Reader) audit(ctx context.Context) error {
+	if len(r.audits) == 0 || r.Now().Before(r.audits[0]) {
+		return nil
+	}
+	found, err := r.listed(ctx, 1, r.next-1)
 	if err != nil {
 		return err
 	}
-	var found []int64
+	r.audits = r.audits[1:]
+	for _, n := range found {
+		r.note(n, r.Now())
+	}
+	return nil
+}
+
+func (r *Reader) settling() bool { return !r.settle.IsZero() }
+
+// list ends the settling: what is listed is still to be read, what is not will never be there.
+func (r *Reader) list(ctx context.Context) error {
+	found, err := r.listed(ctx, max(r.next, 1), r.bound)
+	if err != nil {
+		return err
+	}
+	for _, n := range found {
+		r.note(n, r.Now())
+	}
+	r.next, r.settle = r.bound+1, time.Time{}
+	return nil
+}
+
+// listed returns the tickets from first to last that have an entry, ascending.
+func (r *Reader) listed(ctx context.Context, first, last int64) (found []int64, err error) {
+	names, err := r.Store.Keys(ctx, r.Keys.EntryPrefix())
 	for _, name := range names {
-		if n, ok := r.Keys.Ticket(name); ok && n >= max(r.next, 1) && n <= r.bound {
+		if n, ok := r.Keys.Ticket(name); ok && first <= n && n <= last {
 			found = append(found, n)
 		}
 	}
 	slices.Sort(found)
-	for _, n := range found {
-		r.holes = append(r.holes, hole{n, r.Now()})
-	}
-	r.next, r.settle = r.bound+1, time.Time{}
-	return nil
+	return found, err
 }
 
 // Offer says that the entry of ticket arrived by a hint. It reports whether the entry may be taken unread: only where
@@ -133,7 +163,7 @@ func (r *Reader) TailKey() string { return r.Keys.Tail }
 
 // Idle reports whether a counter that stands at tail has nothing to read.
 func (r *Reader) Idle(tail int64) bool {
-	return !r.settling() && len(r.holes) == 0 && tail == max(r.next, 1)-1
+	return !r.settling() && len(r.holes) == 0 && len(r.audits) == 0 && tail == max(r.next, 1)-1
 }
 
 // Read returns every entry that became readable, in ascending order but for those that appeared while a hole was being
@@ -152,8 +182,13 @@ func (r *Reader) Read(ctx context.Context) ([]Entry, error) {
 		return nil, err
 	}
 	r.disown(tail)
-	if tail < max(r.next, 1)-1 {
-		return nil, fmt.Errorf("%w: %s is at %d, it was at %d", ErrRegressed, r.Keys.Tail, tail, r.next-1)
+	if was := max(r.next, 1) - 1; tail < was {
+		r.next = tail + 1
+		r.Recheck()
+		return nil, fmt.Errorf("%w: %s is at %d, it was at %d", ErrRegressed, r.Keys.Tail, tail, was)
+	}
+	if err := r.audit(ctx); err != nil {
+		return nil, err
 	}
 	if tail-r.next > farAhead {
 		r.settleUpTo(tail)
