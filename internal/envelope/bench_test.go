@@ -119,3 +119,30 @@ func BenchmarkHeartbeat(b *testing.B) {
 		}
 	}
 }
+
+// TestAllocations keeps the hot paths as they were measured. A signal that is opened allocates itself, one copy of its
+// strings, and its payload.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	r, s, a := newTestRing(t, "blocking"), testSignal(), testAck()
+	data, ack, buf := seal(t, r, s), sealAck(t, r, a), make([]byte, 0, 4096)
+	for _, c := range []struct {
+		name string
+		most float64
+		run  func()
+	}{
+		{"verify", 0, func() { _ = r.verify(KindSignal, data, []string{"coord-b"}) }},
+		{"append signal", 0, func() { _, _ = AppendSignal(buf, r, s) }},
+		{"append signal to nil", 1, func() { _, _ = AppendSignal(nil, r, s) }},
+		{"open signal", 3, func() { _, _ = OpenSignal(r, "coord-b", data) }},
+		{"append ack", 0, func() { _, _ = AppendAck(buf, r, a) }},
+		{"open ack", 3, func() { _, _ = OpenAck(r, "coord-a", "s-1", ack) }},
+		{"digest", 2, func() { Digest(s) }},
+	} {
+		if got := testing.AllocsPerRun(200, c.run); got > c.most {
+			t.Errorf("%s allocates %v times, want at most %v", c.name, got, c.most)
+		}
+	}
+}

@@ -150,7 +150,8 @@ func filled(w any) any {
 
 // oddities are where decoders differ.
 var oddities = []string{
-	`{}`, `{"v":1}`, `{"v":1,"v":2}`, `{"V":1}`, `{"ID":"a","id":"b"}`, `{"v":01}`, `{"v":-0}`, `{"v":-}`, `{"v":1e3}`,
+	`{}`, `{"v":1}`, `{"v":1,"v":2}`, `{"V":1}`, `{"ID":"a","id":"b"}`,
+	`{"id":"b","ID":"a"}`, `{"id":"b","later":"x"}`, `{"signalId":"a","SIGNALID":"b"}`, `{"status":"a","Status":"b"}`, `{"v":01}`, `{"v":-0}`, `{"v":-}`, `{"v":1e3}`,
 	`{"v":1.0}`, `{"v":null}`, `{"v":"1"}`, `{"v":9223372036854775807}`, `{"v":99999999999999999999}`, `{"seq":-1}`,
 	`{"seq":18446744073709551615}`, `{"id":"a\u0062"}`, `{"id":"\ud83d\ude00"}`, `{"payload":"\ud83d\ude00"}`,
 	`{"payload":"\ud83d"}`, `{"payload":"\u00e9\/\b\f\n\r\t\"\\"}`, `{"payload":"\x"}`, `{"payload":"\u12"}`,

@@ -73,8 +73,9 @@ func TestS3NoByteCanBeChanged(t *testing.T) {
 	s.Payload = []byte("p")
 	good := seal(t, r, s)
 	opens := func(data []byte) bool {
-		_, err := OpenSignal(r, "coord-b", data)
-		return err == nil
+		_, err1 := OpenSignal(r, "coord-b", data)
+		_, err2 := r.Open(KindSignal, data, "coord-b") // which has no decoder behind it to refuse the rest
+		return err1 == nil || err2 == nil
 	}
 	if !opens(good) {
 		t.Fatal("the record does not open as it is")

@@ -115,12 +115,23 @@ func either(plain, base64 []byte) ([]byte, error) {
 	return nil, nil
 }
 
+// check refuses a verified signal that stands in another's mailbox or is of another version.
+func (w *signalWire) check(receiver string) error {
+	if err := checkVersion(w.V); err != nil {
+		return err
+	}
+	if w.ReceiverID != receiver {
+		return refuse(Misrouted, "it names another receiver")
+	}
+	return nil
+}
+
 func (w *signalWire) signal(receiver string) (*Signal, error) {
-	payload, err := either(w.Payload, w.PayloadBase64)
-	if err != nil {
+	if err := w.check(receiver); err != nil {
 		return nil, err
 	}
-	if err := checkVersion(w.V); err != nil {
+	payload, err := either(w.Payload, w.PayloadBase64)
+	if err != nil {
 		return nil, err
 	}
 	s := &Signal{
@@ -128,28 +139,33 @@ func (w *signalWire) signal(receiver string) (*Signal, error) {
 		Incarnation: w.Incarnation, Session: w.Session, Seq: w.Seq, To: Instance(w.To),
 		Round: w.Round, ReplyTo: w.ReplyTo, Trace: w.Trace, Payload: payload,
 	}
-	if s.Receiver != receiver {
-		return nil, refuse(Misrouted, "it names another receiver")
-	}
 	if err := s.checkIDs(); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
+// check refuses a verified acknowledgement of another signal, of another version or with a status that nobody knows.
+func (w *ackWire) check(sender, signalID string) error {
+	if err := checkVersion(w.V); err != nil {
+		return err
+	}
+	if w.SenderID != sender || w.SignalID != signalID {
+		return refuse(Misrouted, "it names another signal")
+	}
+	if w.Status != statusOK && w.Status != statusRejected {
+		return refuse(Malformed, "an unknown status")
+	}
+	return nil
+}
+
 func (w *ackWire) ack(sender, signalID string) (*Ack, error) {
+	if err := w.check(sender, signalID); err != nil {
+		return nil, err
+	}
 	result, err := either(w.Result, w.ResultBase64)
 	if err != nil {
 		return nil, err
-	}
-	if err := checkVersion(w.V); err != nil {
-		return nil, err
-	}
-	if w.SenderID != sender || w.SignalID != signalID {
-		return nil, refuse(Misrouted, "it names another signal")
-	}
-	if w.Status != statusOK && w.Status != statusRejected {
-		return nil, refuse(Malformed, "an unknown status")
 	}
 	a := &Ack{
 		SignalID: w.SignalID, Digest: w.Digest, Sender: w.SenderID, Receiver: w.ReceiverID,
