@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -72,7 +71,7 @@ func isTLSMismatch(err error) bool {
 }
 
 // errNoAnswer is not context.DeadlineExceeded: the caller's context is in order, the server is not.
-var errNoAnswer = fmt.Errorf("no answer in time: %w", os.ErrDeadlineExceeded)
+var errNoAnswer = errors.New("no answer in time")
 
 // failure says what failed, on which key, and why; never a value.
 func failure(ctx context.Context, op, key string, err error) error {
@@ -86,7 +85,7 @@ func failure(ctx context.Context, op, key string, err error) error {
 	case isTimeout(err) && isOver(ctx):
 		err = context.DeadlineExceeded // the socket noticed before the context's timer did
 	case isTimeout(err):
-		err = errNoAnswer
+		err = fmt.Errorf("%w (%v)", errNoAnswer, err)
 	}
 	if key == "" {
 		return fmt.Errorf("redisstore: %s: %w", op, err)

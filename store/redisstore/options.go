@@ -1,10 +1,12 @@
 package redisstore
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -89,6 +91,9 @@ func parse(url string, set settings) (*redis.Options, error) {
 			o.TLSConfig.ServerName = name
 		}
 	}
+	if o.TLSConfig != nil {
+		o.Dialer = dialTLS(o.TLSConfig, dialTimeout(set.timeout))
+	}
 	harden(o, set.timeout)
 	return o, nil
 }
@@ -98,12 +103,30 @@ func parse(url string, set settings) (*redis.Options, error) {
 func harden(o *redis.Options, timeout time.Duration) {
 	o.MaxRetries = -1
 	o.DialerRetries = 1
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
+	o.DialTimeout = dialTimeout(timeout)
+	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout
 	o.ContextTimeoutEnabled = true
 	o.Protocol = 2
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.PipelinePoolSize = -1 // pipelines on the same connections: they are most of what we send
+}
+
+// dialTimeout ends before the operation does, which can then say that it was the dialling that took so long.
+func dialTimeout(timeout time.Duration) time.Duration { return timeout * 3 / 4 }
+
+// dialTLS says in its errors that TLS was tried: a server without it just waits for more.
+func dialTLS(config *tls.Config, timeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: timeout}, Config: config}
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		conn, err := d.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, fmt.Errorf("TLS to %s: %w", addr, err)
+		}
+		return conn, nil
+	}
 }
 
 // Connections per Store of Open. A batch or an operation holds one for a trip.
