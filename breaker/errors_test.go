@@ -156,3 +156,15 @@ func TestOthersSuccessesResetTheCount(t *testing.T) {
 		}
 	})
 }
+
+// An operation that is stopped by the breaker tells its own last failure, not that of those who opened it.
+func TestTheOwnFailureIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := breaker.Wrap(newFlaky(answer{err: errors.New("of others")}, answer{err: errDown}))
+		done := make(chan error)
+		go func() { done <- op(t.Context(), b, 0) }()
+		synctest.Wait()
+		_ = together(4, func() error { return op(t.Context(), b, 1) })
+		expect(t, <-done, `store: unavailable: SetEX "k": 1 attempt failed, the breaker is open, next probe in 4s: connection refused`)
+	})
+}

@@ -91,8 +91,8 @@ func TestAListenerMayDoAnything(t *testing.T) {
 		notices := b.Capabilities().Notices
 		var cancel func()
 		cancel = notices.Notify(func(n store.Notice) {
-			d.note(n)
 			_ = op(t.Context(), b, 0)
+			d.note(n) // after what was told meanwhile, if that were told here and not after us
 			notices.Notify(func(store.Notice) {})()
 			if n.Kind == store.NoticeClosed {
 				cancel()

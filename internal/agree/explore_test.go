@@ -1,0 +1,148 @@
+package agree
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"testing"
+)
+
+// explorer walks all runs of a scope depth first. A run is a list of choices and is replayed from the start; a state that
+// was seen before is not entered again. What a process has read since its attempt began is its state, so two runs that
+// led to the same reads, the same store and the same ghosts have the same futures.
+type explorer struct {
+	scope scope
+	proc  procedure
+	path  []choice
+	depth int
+	seen  map[[2]uint64]struct{}
+	seeds [2]maphash.Seed
+	buf   []byte
+	runs  int
+}
+
+type choice struct{ taken, of int }
+
+func newExplorer(sc scope, p procedure) *explorer {
+	return &explorer{scope: sc, proc: p, seen: make(map[[2]uint64]struct{}), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+}
+
+func (e *explorer) pick(_ string, n int) int {
+	if e.depth == len(e.path) {
+		e.path = append(e.path, choice{0, n})
+	}
+	c := e.path[e.depth].taken
+	e.depth++
+	return c
+}
+
+// explore returns how an invariant was broken, or "" if none is in the whole scope. It gives up at limit states.
+func (e *explorer) explore(limit int) (wrong string, complete bool) {
+	for len(e.seen) < limit {
+		e.runs++
+		if wrong := e.once(false); wrong != "" {
+			return e.explain(), true
+		}
+		if !e.advance() {
+			return "", true
+		}
+	}
+	return "", false
+}
+
+func (e *explorer) once(trace bool) (wrong string) {
+	e.depth = 0
+	w := newWorld(e.scope, e.proc, e.pick)
+	defer w.close()
+	w.trace = trace
+	for w.step() {
+		if e.depth == len(e.path) && e.known(w) && !trace {
+			break
+		}
+	}
+	if trace {
+		return w.wrong + "\n" + strings.Join(w.trail, "\n")
+	}
+	return w.wrong
+}
+
+// explain replays the last run and tells it.
+func (e *explorer) explain() string { return e.once(true) }
+
+func (e *explorer) advance() bool {
+	for len(e.path) > 0 {
+		last := &e.path[len(e.path)-1]
+		if last.taken++; last.taken < last.of {
+			return true
+		}
+		e.path = e.path[:len(e.path)-1]
+	}
+	return false
+}
+
+func (e *explorer) known(w *world) bool {
+	e.buf = w.state(e.buf[:0])
+	h := [2]uint64{maphash.Bytes(e.seeds[0], e.buf), maphash.Bytes(e.seeds[1], e.buf)}
+	if _, ok := e.seen[h]; ok {
+		return true
+	}
+	e.seen[h] = struct{}{}
+	return false
+}
+
+var places = func() (keys []string) {
+	keys = []string{counterKey, decisionKey}
+	for r := int64(1); r <= 9; r++ {
+		keys = append(keys, names.Vote(r))
+	}
+	return keys
+}()
+
+// state is everything that the future depends on.
+func (w *world) state(b []byte) []byte {
+	for _, k := range places {
+		b = append(append(b, w.data[k]...), ',')
+	}
+	for _, g := range w.ghosts {
+		b = append(append(append(b, g.key...), g.value...), ',')
+	}
+	b = append(b, '|', byte(w.faults), byte(w.switches), w.decidedByte())
+	for i, a := range w.actors {
+		if w.switches >= 0 && a == w.last {
+			b = append(b, '*', byte(i))
+		}
+		b = append(b, '|', byte(a.tries))
+		if a.done {
+			b = append(b, 'x')
+			continue
+		}
+		b = append(b, a.seen...)
+	}
+	return b
+}
+
+func (w *world) decidedByte() byte {
+	if w.decided == "" {
+		return 0
+	}
+	return w.decided[0]
+}
+
+func TestExhaustively(t *testing.T) {
+	tests := []scope{
+		{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: -1},
+		{procs: 3, attempts: 1, tickets: 3, faults: 1, switches: -1},
+		{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: 3},
+		{procs: 3, attempts: 2, tickets: 5, faults: 1, cleaners: 1, switches: 2},
+	}
+	for _, sc := range tests {
+		t.Run(fmt.Sprintf("%+v", sc), func(t *testing.T) {
+			e := newExplorer(sc, run)
+			wrong, complete := e.explore(1 << 20)
+			if wrong != "" {
+				t.Fatal(wrong)
+			}
+			t.Logf("%d states in %d runs, complete: %v", len(e.seen), e.runs, complete)
+		})
+	}
+}
