@@ -47,10 +47,10 @@
 //	the others  what their owner passes to SealJSON
 //
 // Compare signatures in constant time, and use nothing of a record before its signature has been verified. Afterwards:
-// v is 1; members that are not known are ignored; of members that are there twice the last one counts; times are
-// integers, milliseconds since 1970 UTC; an optional member that is empty is left out; bytes are a JSON string where
-// they are valid UTF-8 and base64 (RFC 4648 section 4, padded) under the name with the suffix Base64 where they are
-// not, never both.
+// v is 1; members that are not known are ignored, so do not use names that differ from these in case alone; of members
+// that are there twice the last one counts; times are integers, milliseconds since 1970 UTC; an optional member that is
+// empty is left out; bytes are a JSON string where they are valid UTF-8 and base64 (RFC 4648 section 4, padded) under
+// the name with the suffix Base64 where they are not, never both; a signal or an ack has at most 65,536 bytes.
 //
 //	signal      v id senderId receiverId type timestamp incarnation session seq
 //	            [to{incarnation session}] [round] [replyTo] [trace] [payload | payloadBase64]

@@ -7,9 +7,9 @@ const placeMembers = "members"
 
 // Heartbeat says that a coordinator lives.
 type Heartbeat struct {
-	ID          string    // the coordinator's
-	Incarnation int64     //
-	Session     string    //
+	ID          string // the coordinator's
+	Incarnation int64
+	Session     string
 	Seq         uint64    // rises with every beat of a session
 	Time        time.Time // when; for people to read: no verdict depends on it
 	Status      string    // such as alive

@@ -10,7 +10,7 @@ import (
 // escaped reads a string with escapes into bytes of its own.
 func (s *scanner) escaped() text {
 	in, ok := s.content()
-	if !ok || bytes.ContainsFunc(in, func(r rune) bool { return r < ' ' }) || !utf8.Valid(in) {
+	if !ok || !utf8.Valid(in) {
 		s.bad = true
 		return nil
 	}
@@ -37,12 +37,14 @@ func (s *scanner) content() (in []byte, ok bool) {
 	}
 	start := s.pos + 1
 	for i := start; i < len(s.data); i++ {
-		switch s.data[i] {
-		case '\\':
-			i++
-		case '"':
+		switch c := s.data[i]; {
+		case c == '\\':
+			i++ // whatever is escaped does not end the string; unescape judges it
+		case c == '"':
 			s.pos = i + 1
 			return s.data[start:i], true
+		case c < ' ':
+			return nil, false
 		}
 	}
 	return nil, false
