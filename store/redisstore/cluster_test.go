@@ -1,0 +1,135 @@
+package redisstore
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/blocking-coordination/coord/conformance"
+	"github.com/blocking-coordination/coord/internal/redistest"
+	"github.com/blocking-coordination/coord/store"
+)
+
+// cluster starts two masters that share the slots.
+func cluster(t *testing.T) *redis.ClusterClient {
+	t.Helper()
+	ctx := t.Context()
+	var addrs []string
+	var nodes []*redis.Client
+	for range 2 {
+		s := redistest.Start(t, redistest.WithoutPersistence(), redistest.WithConfig("cluster-enabled", "yes"))
+		addrs, nodes = append(addrs, s.Addr), append(nodes, clientOf(t, s.URL()))
+	}
+	must(t, nodes[0].ClusterAddSlotsRange(ctx, 0, 8191).Err())
+	must(t, nodes[1].ClusterAddSlotsRange(ctx, 8192, 16383).Err())
+	must(t, nodes[1].Do(ctx, "config", "set", "cluster-announce-ip", "127.0.0.1").Err())
+	must(t, nodes[1].Do(ctx, "cluster", "set-config-epoch", 2).Err())
+	host, port, _ := net.SplitHostPort(addrs[1])
+	must(t, nodes[0].ClusterMeet(ctx, host, port).Err())
+	for _, n := range nodes {
+		eventually(t, "the cluster agrees", func() bool {
+			info, _ := n.ClusterInfo(ctx).Result()
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_slots_assigned:16384") &&
+				strings.Contains(info, "cluster_known_nodes:2")
+		})
+	}
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestConformanceCluster(t *testing.T) {
+	t.Parallel()
+	client := cluster(t)
+	conformance.Run(t, func(tb testing.TB) conformance.Instance {
+		for _, c := range mastersOf(tb, client) {
+			must(tb, c.FlushAll(tb.Context()).Err())
+		}
+		s := New(client)
+		tb.Cleanup(func() { _ = s.Close() })
+		return conformance.Instance{Store: s, Advance: advanceAll(tb, client), Reopen: func() store.Store { return s }}
+	})
+}
+
+// The suite's keys have one tag and live on one node: here they are everywhere.
+func TestClusterSpreads(t *testing.T) {
+	t.Parallel()
+	client := cluster(t)
+	s := New(client, quick)
+	defer func() { _ = s.Close() }()
+	var ops []store.Op
+	var want []string
+	for i := range 100 {
+		key := "k{" + strconv.Itoa(i) + "}"
+		want = append(want, key)
+		ops = append(ops, store.IncrOp(key), store.ExpireOp(key, hour), store.PublishOp("c", []byte("p")), store.GetOp(key))
+	}
+	for i, r := range s.Batch(t.Context(), ops) {
+		if ops[i].Kind == store.OpGet && string(r.Value) != "1" || r.Err != nil {
+			t.Fatalf("%v: %v", ops[i], r)
+		}
+	}
+	got, err := s.Keys(t.Context(), "k{")
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("%d keys of %d, %v", len(got), len(want), err)
+	}
+	var hints, notices log
+	defer s.Notify(notices.notice)()
+	defer s.Subscribe("c", hints.hint)()
+	eventually(t, "the subscription stands", func() bool { return hints.count("nil") > 0 })
+	for i := range 20 { // published on either node
+		must(t, s.Publish(t.Context(), "c", []byte(strconv.Itoa(i))))
+		eventually(t, "the hint arrives", func() bool { return hints.count(strconv.Itoa(i)) == 1 })
+	}
+	for _, f := range s.Check(t.Context()) {
+		if f.Subject != "client" && f.Subject != "persistence" && f.Severity != OK {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// go-redis's Cluster client repeats a command whose connection broke, retries switched off or not, unless told otherwise.
+func TestClusterSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.WithoutPersistence(), redistest.WithConfig("cluster-enabled", "yes"))
+	direct := clientOf(t, server.URL())
+	must(t, direct.ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	eventually(t, "the cluster stands", func() bool { return direct.Set(t.Context(), "n", 0, 0).Err() == nil })
+	proxy := redistest.StartProxy(t, server.Addr)
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		MaxRetries: -1,
+		ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+			return []redis.ClusterSlot{{Start: 0, End: 16383, Nodes: []redis.ClusterNode{{Addr: proxy.Addr}}}}, nil
+		},
+	})
+	defer func() { _ = client.Close() }()
+	s := New(client)
+	defer func() { _ = s.Close() }()
+	checkSentOnce(t, s, direct, proxy)
+}
+
+func mastersOf(tb testing.TB, client *redis.ClusterClient) (all []*redis.Client) {
+	tb.Helper()
+	var mu sync.Mutex
+	must(tb, client.ForEachMaster(tb.Context(), func(_ context.Context, c *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, c)
+		return nil
+	}))
+	return all
+}
+
+func advanceAll(tb testing.TB, client *redis.ClusterClient) func(time.Duration) {
+	return func(d time.Duration) {
+		for _, c := range mastersOf(tb, client) {
+			advance(tb, c)(d)
+		}
+	}
+}
