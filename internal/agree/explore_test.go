@@ -3,8 +3,12 @@ package agree
 import (
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // explorer walks all runs of a scope depth first. A run is a list of choices and is replayed from the start; a state that
@@ -12,7 +16,7 @@ import (
 // led to the same reads, the same store and the same ghosts have the same futures.
 type explorer struct {
 	scope scope
-	proc  procedure
+	proc  procedures
 	path  []choice
 	depth int
 	seen  map[[2]uint64]struct{}
@@ -23,7 +27,7 @@ type explorer struct {
 
 type choice struct{ taken, of int }
 
-func newExplorer(sc scope, p procedure) *explorer {
+func newExplorer(sc scope, p procedures) *explorer {
 	return &explorer{scope: sc, proc: p, seen: make(map[[2]uint64]struct{}), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
 }
 
@@ -56,9 +60,13 @@ func (e *explorer) once(trace bool) (wrong string) {
 	defer w.close()
 	w.trace = trace
 	for w.step() {
-		if e.depth == len(e.path) && e.known(w) && !trace {
+		if e.depth < len(e.path) {
+			continue
+		}
+		if e.known(w) && !trace {
 			break
 		}
+		w.lone(e.proc.run)
 	}
 	if trace {
 		return w.wrong + "\n" + strings.Join(w.trail, "\n")
@@ -128,21 +136,87 @@ func (w *world) decidedByte() byte {
 	return w.decided[0]
 }
 
+// The scopes are small enough for every test run, and each mutant is found in one of them.
+var scopes = []scope{
+	{procs: 3, attempts: 1, tickets: 3, faults: 1, switches: -1},
+	{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: 4},
+	{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: 3},
+	{procs: 3, attempts: 2, tickets: 5, faults: 1, cleaners: 1, switches: 1},
+	{procs: 3, attempts: 2, tickets: 5, faults: 2, switches: 1},
+}
+
+// deepScopes take minutes. Run them by COORD_EXPLORE=1 after every change of the procedure.
+var deepScopes = []scope{
+	{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: -1},
+	{procs: 3, attempts: 1, tickets: 3, faults: 2, cleaners: 1, switches: -1},
+	{procs: 3, attempts: 2, tickets: 5, faults: 1, cleaners: 1, switches: 2},
+	{procs: 3, attempts: 2, tickets: 5, faults: 2, cleaners: 1, switches: 2},
+	{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: -1},
+}
+
 func TestExhaustively(t *testing.T) {
-	tests := []scope{
-		{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: -1},
-		{procs: 3, attempts: 1, tickets: 3, faults: 1, switches: -1},
-		{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: 3},
-		{procs: 3, attempts: 2, tickets: 5, faults: 1, cleaners: 1, switches: 2},
+	all := scopes
+	if os.Getenv("COORD_EXPLORE") != "" {
+		all = append(all[:len(all):len(all)], deepScopes...)
 	}
-	for _, sc := range tests {
+	for _, sc := range all {
 		t.Run(fmt.Sprintf("%+v", sc), func(t *testing.T) {
-			e := newExplorer(sc, run)
-			wrong, complete := e.explore(1 << 20)
-			if wrong != "" {
-				t.Fatal(wrong)
+			e := newExplorer(sc, real)
+			wrong, complete := e.explore(1 << 24)
+			if wrong != "" || !complete {
+				t.Fatalf("complete: %v, wrong: %s", complete, wrong)
 			}
-			t.Logf("%d states in %d runs, complete: %v", len(e.seen), e.runs, complete)
+			t.Logf("%d states in %d runs", len(e.seen), e.runs)
 		})
 	}
+}
+
+// TestDrawn: longer runs than the exhaustive ones, with more of everything.
+func TestDrawn(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		pick := func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(rt, what) }
+		if wrong := walk(real, pick); wrong != "" {
+			rt.Fatal(wrong)
+		}
+	})
+}
+
+// walks is enough for each mutant to be found by walking alone; see TestMutants.
+const walks = 20_000
+
+func TestRandomWalks(t *testing.T) {
+	for seed := range uint64(walks) {
+		if wrong := walk(real, seeded(seed)); wrong != "" {
+			t.Fatalf("seed %d: %s", seed, wrong)
+		}
+	}
+}
+
+// seeded picks to go on, without a fault, more often than not.
+func seeded(seed uint64) func(string, int) int {
+	r := rand.New(rand.NewPCG(seed, 0))
+	return func(_ string, n int) int {
+		if r.IntN(2) == 0 {
+			return 0
+		}
+		return r.IntN(n)
+	}
+}
+
+// walk is one run to its end.
+func walk(p procedures, pick func(string, int) int) (wrong string) {
+	sc := scope{
+		procs: 2 + pick("procs", 3), attempts: 1 + pick("attempts", 4), tickets: 9,
+		faults: pick("faults", 5), cleaners: pick("cleaners", 3), switches: -1,
+	}
+	w := newWorld(sc, p, pick)
+	defer w.close()
+	w.trace = true
+	for w.step() {
+		w.lone(p.run)
+	}
+	if w.wrong == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s\n%+v\n%s", w.wrong, sc, strings.Join(w.trail, "\n"))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -38,8 +39,16 @@ func (plain) Open(place string, data []byte) ([]byte, error) {
 
 var errLost = errors.New("the answer was lost")
 
-// procedure is what is under test: run, or a mutant of it.
+// procedure is run, or a mutant of it.
 type procedure func(a attempt, v []byte) ([]byte, error)
+
+// procedures is what is under test.
+type procedures struct {
+	run   procedure
+	clean func(context.Context, store.Store, Names, Codec) error
+}
+
+var real = procedures{run, Clean}
 
 // scope bounds a run.
 type scope struct {
@@ -80,16 +89,16 @@ type actor struct {
 	done   bool
 }
 
-func newWorld(sc scope, p procedure, pick func(string, int) int) *world {
+func newWorld(sc scope, p procedures, pick func(string, int) int) *world {
 	w := &world{scope: sc, pick: pick, data: make(map[string]string, 8)}
 	for i := range sc.procs {
-		w.spawn(string(rune('A'+i)), func(a *actor) { a.propose(p) })
+		w.spawn(string(rune('A'+i)), func(a *actor) { a.propose(p.run) })
 	}
 	for i := range sc.cleaners {
 		w.spawn("cleaner"+strconv.Itoa(i), func(a *actor) {
 			for a.tries = 0; a.tries < sc.attempts; a.tries++ {
 				a.seen = a.seen[:0]
-				if Clean(context.Background(), a, names, plain{}) == nil {
+				if p.clean(context.Background(), a, names, plain{}) == nil {
 					return
 				}
 			}
@@ -119,6 +128,22 @@ func (a *actor) propose(p procedure) {
 			a.w.returned(a.name, string(d))
 			return
 		}
+	}
+}
+
+// lone reports whether a process that runs alone from here on, on a store that is well, ends with the decision in one
+// attempt. It does so on a copy.
+func (w *world) lone(p procedure) {
+	alone := &world{scope: scope{procs: w.procs, tickets: 1 << 10}, data: maps.Clone(w.data), decided: w.decided}
+	ttl, _ := TTLs{}.validated()
+	a := &actor{w: alone, yield: func(struct{}) bool { return true }}
+	d, err := p(attempt{context.Background(), a, names, plain{}, ttl}, []byte("A"))
+	if err != nil {
+		w.fail("alone, A does not finish: %v", err)
+		return
+	}
+	if alone.returned("A", string(d)); alone.wrong != "" {
+		w.fail("alone, A: %s", alone.wrong)
 	}
 }
 
