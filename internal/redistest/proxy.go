@@ -45,8 +45,8 @@ func BlackHole(tb testing.TB) string {
 // LoseAnswers makes the proxy swallow what the server sends from now on; requests still pass.
 func (p *Proxy) LoseAnswers(on bool) { p.lose.Store(on) }
 
-// CutAtAnswer makes the proxy close a connection in place of forwarding the next answer on it.
-func (p *Proxy) CutAtAnswer(on bool) { p.cutting.Store(on) }
+// CutNextAnswer makes the proxy close a connection in place of forwarding the next answer; later ones pass.
+func (p *Proxy) CutNextAnswer() { p.cutting.Store(true) }
 
 // Lost counts the answers that were swallowed or cut off, in reads from the server.
 func (p *Proxy) Lost() int64 { return p.lost.Load() }
@@ -98,7 +98,7 @@ func (p *Proxy) serve(client net.Conn) {
 }
 
 func (p *Proxy) answer(dst net.Conn, b []byte) error {
-	if p.cutting.Load() {
+	if p.cutting.CompareAndSwap(true, false) {
 		p.lost.Add(1)
 		return net.ErrClosed
 	}

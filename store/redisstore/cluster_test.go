@@ -79,6 +79,9 @@ func TestClusterSpreads(t *testing.T) {
 	if err != nil || len(got) != len(want) {
 		t.Fatalf("%d keys of %d, %v", len(got), len(want), err)
 	}
+	for i := range 20 { // an index without a tag: set and counter must meet on one node all the same
+		must(t, s.Touch(t.Context(), "index"+strconv.Itoa(i), hour, "m"))
+	}
 	var hints, notices log
 	defer s.Notify(notices.notice)()
 	defer s.Subscribe("c", hints.hint)()

@@ -83,7 +83,10 @@ func TestSilentServersEndAtTheTimeout(t *testing.T) {
 	warm := opened(t, frozen.URL(), WithTimeout(100*time.Millisecond))
 	must(t, warm.Ping(t.Context())) // a connection that stands when the server stops
 	frozen.Stop()
+	patient := redis.NewClient(&redis.Options{Addr: redistest.BlackHole(t), ContextTimeoutEnabled: true})
+	defer func() { _ = patient.Close() }()
 	for name, s := range map[string]*Store{
+		"New":            New(patient, WithTimeout(100*time.Millisecond)),
 		"black hole":     opened(t, "redis://"+redistest.BlackHole(t), WithTimeout(100*time.Millisecond)),
 		"stopped server": warm,
 	} {
@@ -175,10 +178,9 @@ func checkSentOnce(t *testing.T, s *Store, direct *redis.Client, proxy *redistes
 		must(t, direct.Set(ctx, "n", 0, 0).Err())
 		must(t, s.Ping(ctx))
 		_, _ = s.Append(ctx, store.Append{Tail: "warm", TailTTL: hour, Entry: "e", TTL: hour}) // the script is known
-		must(t, s.Ping(ctx))
-		proxy.CutAtAnswer(true)
+		must(t, store.FirstError(s.Batch(ctx, []store.Op{store.GetOp("n"), store.GetOp("n")}))) // connections of all kinds stand
+		proxy.CutNextAnswer()
 		err := call()
-		proxy.CutAtAnswer(false)
 		if err == nil || store.Permanent(err) {
 			t.Errorf("%s: a lost answer: %v, want an error of unknown outcome", op, err)
 		}
