@@ -1,0 +1,126 @@
+package coord
+
+import (
+	"context"
+	"sync"
+
+	"github.com/blocking-coordination/coord/internal/mailbox"
+	"github.com/blocking-coordination/coord/store"
+)
+
+// ackWriter writes the acknowledgements of all coordinators of the process, many in one trip when there are many. It
+// has a goroutine only while it writes.
+type ackWriter struct {
+	client *Client
+
+	mu    sync.Mutex
+	queue []owedAck
+	idle  chan struct{} // nil while idle, else closed when the writing ends
+}
+
+type owedAck struct {
+	coordinator *Coordinator
+	delivery    *mailbox.Delivery
+}
+
+// add has d's ACK written soon. It does not block.
+func (w *ackWriter) add(a *Coordinator, d *mailbox.Delivery) {
+	w.mu.Lock()
+	w.queue = append(w.queue, owedAck{a, d})
+	busy := w.idle != nil
+	if !busy {
+		w.idle = make(chan struct{})
+	}
+	w.mu.Unlock()
+	if !busy && !w.client.run(func() { w.write(w.client.life) }) {
+		w.rest()
+	}
+}
+
+// write empties the queue. What fails stays in it for the next poll: until then the signal is not consumed.
+func (w *ackWriter) write(ctx context.Context) error {
+	defer w.rest()
+	for {
+		w.mu.Lock()
+		owed := w.queue
+		w.queue = nil
+		w.mu.Unlock()
+		if len(owed) == 0 {
+			return nil
+		}
+		failed, err := w.writeAll(ctx, owed)
+		if err != nil {
+			w.mu.Lock()
+			w.queue = append(failed, w.queue...)
+			w.mu.Unlock()
+			w.client.poller.start()
+			return err
+		}
+	}
+}
+
+func (w *ackWriter) writeAll(ctx context.Context, owed []owedAck) (failed []owedAck, err error) {
+	ops := make([]store.Op, 0, 2*len(owed))
+	for _, o := range owed {
+		ops = o.coordinator.turns.box.AckOps(ops, o.delivery)
+	}
+	results := store.Batch(ctx, w.client.store, ops)
+	for i, o := range owed {
+		if e := results[2*i].Err; e != nil {
+			failed, err = append(failed, o), e
+			continue
+		}
+		o.coordinator.turns.confirm(o.delivery)
+	}
+	return failed, err
+}
+
+func (w *ackWriter) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.idle)
+	w.idle = nil
+}
+
+// retry has what failed written again.
+func (w *ackWriter) retry() {
+	w.mu.Lock()
+	again := len(w.queue) > 0 && w.idle == nil
+	if again {
+		w.idle = make(chan struct{})
+	}
+	w.mu.Unlock()
+	if again {
+		_ = w.write(w.client.life)
+	}
+}
+
+func (w *ackWriter) owes() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue) > 0
+}
+
+// flush returns when everything that was owed is written, or at the first failure.
+func (w *ackWriter) flush(ctx context.Context) error {
+	for {
+		w.mu.Lock()
+		idle := w.idle
+		if idle == nil {
+			if len(w.queue) == 0 {
+				w.mu.Unlock()
+				return nil
+			}
+			w.idle = make(chan struct{})
+		}
+		w.mu.Unlock()
+		if idle == nil {
+			return w.write(ctx)
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

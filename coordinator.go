@@ -1,0 +1,183 @@
+package coord
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/mailbox"
+	"github.com/blocking-coordination/coord/internal/ticketlog"
+	"github.com/blocking-coordination/coord/store"
+)
+
+const (
+	counterTTL = 30 * 24 * time.Hour // of what must outlive everything else
+	keepAlive  = 6 * time.Hour       // how often it is refreshed
+)
+
+// Coordinator is one incarnation of one id: what may send, wait and serve under that name.
+type Coordinator struct {
+	client *Client
+	id     string
+	me     envelope.Instance
+
+	life context.Context // ends with the reason why this incarnation may not act any more
+	end_ context.CancelCauseFunc
+
+	turns     turns
+	out       outbox
+	pulse     pulse
+	subscribe func() // cancels the subscription
+}
+
+// Join makes a new incarnation of id in this process: it is registered and has beaten before Join returns. Signals that
+// were posted before wait in its mailbox. An earlier incarnation of id, here or elsewhere, is superseded. Errors:
+// ErrInvalidID, ErrClosed, ErrUnavailable, or why ctx ended.
+func (c *Client) Join(ctx context.Context, id string) (*Coordinator, error) {
+	if err := checkID("id", id); err != nil {
+		return nil, err
+	}
+	generation, err := c.ensureGeneration(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("join %s: %w", id, err)
+	}
+	a, err := c.incarnate(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("join %s: %w", id, err)
+	}
+	if err := a.begin(ctx, generation); err != nil {
+		a.end(err)
+		return nil, fmt.Errorf("join %s: %w", id, err)
+	}
+	c.emit(Joined{a.id, a.me.Incarnation})
+	return a, nil
+}
+
+// incarnate takes the next incarnation number. An unknown outcome burns one.
+func (c *Client) incarnate(ctx context.Context, id string) (*Coordinator, error) {
+	counter := c.space.Incarnation(id)
+	results := store.Batch(ctx, c.store, []store.Op{store.IncrOp(counter), store.ExpireOp(counter, counterTTL)})
+	if err := store.FirstError(results); err != nil {
+		return nil, err
+	}
+	a := &Coordinator{client: c, id: id, me: envelope.Instance{Incarnation: results[0].N, Session: newID()}}
+	a.life, a.end_ = context.WithCancelCause(context.Background())
+	a.turns.init(a)
+	a.out.coordinator = a
+	return a, nil
+}
+
+// begin registers, beats, and only then opens the mailbox.
+func (a *Coordinator) begin(ctx context.Context, generation string) error {
+	c := a.client
+	if err := a.register(ctx); err != nil {
+		return err
+	}
+	if err := a.firstBeat(ctx); err != nil {
+		return err
+	}
+	if err := a.turns.box.Join(ctx, generation); err != nil {
+		return err
+	}
+	if err := c.add(a); err != nil {
+		return err
+	}
+	if c.hints != nil {
+		a.subscribe = c.hints.Subscribe(c.space.Channel(a.id), a.hint)
+	}
+	c.beater.start()
+	return nil
+}
+
+// register puts this incarnation on the list that outlives heartbeats.
+func (a *Coordinator) register(ctx context.Context) error {
+	c := a.client
+	entry, err := envelope.AppendMember(nil, c.ring, &envelope.Member{
+		ID: a.id, Incarnation: a.me.Incarnation, Session: a.me.Session,
+	})
+	if err != nil {
+		return err
+	}
+	times := c.times.Log
+	times.Entry = counterTTL
+	members := ticketlog.Log{Store: c.store, Keys: c.space.Members(), Times: times, Now: c.Clock.Now}
+	_, err = members.Append(ctx, entry, "")
+	return err
+}
+
+// ID is the name that it joined under.
+func (a *Coordinator) ID() string { return a.id }
+
+// Incarnation counts the joins of its id: 1, 2, 3, ...
+func (a *Coordinator) Incarnation() int64 { return a.me.Incarnation }
+
+// Context ends when this incarnation may not act any more; its cause is ErrClosed or ErrFenced.
+func (a *Coordinator) Context() context.Context { return a.life }
+
+// Leave writes the acknowledgements that are owed, takes the heartbeat away and ends this incarnation. Waits return
+// ErrClosed. It is safe to call more than once. An error says what could not be written; the coordinator has left all
+// the same.
+func (a *Coordinator) Leave(ctx context.Context) error {
+	if a.life.Err() != nil {
+		return nil
+	}
+	a.stopServing()
+	err := a.client.acks.flush(ctx)
+	if e := a.turns.flush(ctx); err == nil {
+		err = e
+	}
+	a.end(ErrClosed)
+	if _, e := a.client.once.Expire(ctx, a.client.space.Heartbeat(a.id), 0); err == nil {
+		err = e
+	}
+	a.client.emit(Left{a.id, a.me.Incarnation})
+	if err != nil {
+		return fmt.Errorf("leave %s: %w", a.id, err)
+	}
+	return nil
+}
+
+// end: this incarnation does nothing any more.
+func (a *Coordinator) end(cause error) {
+	a.end_(cause)
+	a.client.remove(a)
+	if a.subscribe != nil {
+		a.subscribe()
+	}
+	a.turns.abandon(cause)
+}
+
+// fence ends it for good: a later incarnation exists, or it was declared dead.
+func (a *Coordinator) fence() {
+	if a.life.Err() == nil {
+		a.end(ErrFenced)
+		a.client.emit(Fenced{a.id, a.me.Incarnation})
+	}
+}
+
+// alive returns why this incarnation may not act, or nil.
+func (a *Coordinator) alive() error {
+	if a.life.Err() != nil {
+		return fmt.Errorf("%s: %w", a.id, context.Cause(a.life))
+	}
+	return nil
+}
+
+// hint is called by the store's dispatch: it must not block.
+func (a *Coordinator) hint(payload []byte) {
+	if len(payload) > 0 && payload[0] == 'a' {
+		a.out.hint(payload)
+		return
+	}
+	a.turns.hint(payload)
+}
+
+func (a *Coordinator) refused(err error) {
+	a.client.emit(SignalRefused{By: a.id, Reason: string(envelope.ReasonOf(err)), Err: err})
+}
+
+// newBox makes the receiving end.
+func (a *Coordinator) newBox(path store.Store) *mailbox.Box {
+	return &mailbox.Box{Post: a.client.post(path), Self: a.id, Me: a.me, Refused: a.refused}
+}

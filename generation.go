@@ -1,0 +1,108 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/store"
+)
+
+// generation is a random value that is written once in the life of the store's data. When it is gone or another one,
+// the store has lost what it held.
+type generation struct {
+	Generation string `json:"generation"`
+}
+
+// ensureGeneration returns the generation of the store's data, and makes one where there is none. Two processes that do
+// so at once may disagree until the next look: the one that lost reads everything again, which does no harm.
+func (c *Client) ensureGeneration(ctx context.Context) (string, error) {
+	if known := c.generation.Load(); known != nil {
+		return *known, nil
+	}
+	found, err := c.readGeneration(ctx)
+	if err == nil && found == "" {
+		found, err = c.writeGeneration(ctx)
+	}
+	if err != nil {
+		return "", err
+	}
+	c.generation.CompareAndSwap(nil, &found)
+	return *c.generation.Load(), nil
+}
+
+// readGeneration returns "" where there is none.
+func (c *Client) readGeneration(ctx context.Context) (string, error) {
+	value, err := c.store.Get(ctx, c.space.Generation())
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return c.openGeneration(value), nil
+}
+
+// writeGeneration writes a new one and returns what then stands there.
+func (c *Client) writeGeneration(ctx context.Context) (string, error) {
+	sealed, err := envelope.SealJSON(c.ring, envelope.KindGeneration, generation{newID()})
+	if err != nil {
+		return "", err
+	}
+	if err := c.store.SetEX(ctx, c.space.Generation(), sealed, counterTTL); err != nil {
+		return "", err
+	}
+	return c.readGeneration(ctx)
+}
+
+// checkGeneration takes in what a poll or a beat read.
+func (c *Client) checkGeneration(value []byte) {
+	known := c.generation.Load()
+	if known == nil {
+		return
+	}
+	if found := c.openGeneration(value); found != *known {
+		c.regressed(fmt.Errorf("%w: its generation is gone", ErrStoreRegressed))
+	}
+}
+
+// regressed: the store may have lost acknowledged writes. Everything is read and registered again, and what is not
+// acknowledged is posted again.
+func (c *Client) regressed(cause error) {
+	if !c.recovering.CompareAndSwap(false, true) {
+		return
+	}
+	defer c.recovering.Store(false)
+	found, err := c.readGeneration(c.life)
+	if err == nil && found == "" {
+		found, err = c.writeGeneration(c.life)
+	}
+	if err != nil || found == "" {
+		return // the next poll or beat finds it again
+	}
+	lost := c.generation.Swap(&found)
+	c.emit(StoreRegressed{cause})
+	for _, a := range c.everybody() {
+		a.recover(lost == nil || *lost != found)
+	}
+}
+
+// recover has one coordinator start over. lost: the store's data are gone, not merely some last writes of it.
+func (a *Coordinator) recover(lost bool) {
+	c := a.client
+	generation := *c.generation.Load()
+	if err := a.register(c.life); err != nil {
+		c.emit(StoreFailed{err})
+	}
+	a.turns.recover(generation)
+	again := a.out.all()
+	if lost {
+		again = a.out.readdress()
+	}
+	for _, o := range again {
+		if err := a.postNow(c.life, o); err != nil {
+			c.emit(StoreFailed{err})
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package coord
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/store"
+)
+
+const beatsAtOnce = 200 // heartbeats in one batch
+
+// pulse is a coordinator's own view of its heartbeat.
+type pulse struct {
+	mu        sync.Mutex
+	seq       uint64
+	good      time.Time // when the last good beat was sent: from then on, others may count
+	refreshed time.Time // when the counters and the registration were
+	failing   bool
+	suspended bool
+}
+
+// beat writes the heartbeats of the whole process: one attempt each, past the breaker, so that no outage and no backoff
+// of others makes the living silent (B6).
+func (c *Client) beat() {
+	for batch := range slices.Chunk(c.everybody(), beatsAtOnce) {
+		ctx, cancel := context.WithTimeout(c.life, c.Policy.TTL/2)
+		c.beatAll(ctx, batch)
+		cancel()
+	}
+}
+
+// worthBeating reports whether anybody is joined.
+func (c *Client) worthBeating() bool { return len(c.everybody()) > 0 }
+
+func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
+	sent := c.Clock.Now()
+	ops := []store.Op{store.GetOp(c.space.Generation())}
+	for _, a := range batch {
+		ops = append(ops, a.beatOp(sent))
+	}
+	results := store.Batch(ctx, c.once, ops)
+	for i, a := range batch {
+		a.beaten(ctx, sent, results[i+1].Err)
+	}
+	if store.FirstError(results[:1]) == nil {
+		c.checkGeneration(results[0].Value)
+	}
+}
+
+// firstBeat is written before Join returns.
+func (a *Coordinator) firstBeat(ctx context.Context) error {
+	c := a.client
+	sent := c.Clock.Now()
+	op := a.beatOp(sent)
+	err := c.store.SetEX(ctx, op.Key, op.Value, op.TTL)
+	a.pulse.refreshed = sent
+	a.beaten(ctx, sent, err)
+	return err
+}
+
+func (a *Coordinator) beatOp(now time.Time) store.Op {
+	a.pulse.mu.Lock()
+	a.pulse.seq++
+	seq := a.pulse.seq
+	a.pulse.mu.Unlock()
+	c := a.client
+	sealed, _ := envelope.AppendHeartbeat(nil, c.ring, &envelope.Heartbeat{ // the id was checked by Join
+		ID: a.id, Incarnation: a.me.Incarnation, Session: a.me.Session, Seq: seq, Time: now, Status: "alive",
+	})
+	return store.SetEXOp(c.space.Heartbeat(a.id), sealed, c.Policy.TTL)
+}
+
+// beaten draws the consequences of one beat.
+func (a *Coordinator) beaten(ctx context.Context, sent time.Time, err error) {
+	a.client.emit(Beat{a.id, a.me.Incarnation, err})
+	if err != nil {
+		a.missed()
+		return
+	}
+	p := &a.pulse
+	p.mu.Lock()
+	silent, failing, suspended := sent.Sub(p.good), p.failing, p.suspended
+	p.good, p.failing, p.suspended = sent, false, false
+	refresh := sent.Sub(p.refreshed) > keepAlive
+	if refresh {
+		p.refreshed = sent
+	}
+	p.mu.Unlock()
+	if failing {
+		a.client.emit(HeartbeatResumed{a.id, silent})
+	}
+	if suspended {
+		a.client.emit(Resumed{a.id})
+	}
+	if refresh {
+		a.refresh(ctx)
+	}
+}
+
+// missed: D6, suspended no later than one TTL after the last good beat was sent.
+func (a *Coordinator) missed() {
+	p := &a.pulse
+	p.mu.Lock()
+	p.failing = true
+	suspended := !p.suspended && a.client.Clock.Now().Sub(p.good) >= a.client.Policy.TTL
+	p.suspended = p.suspended || suspended
+	p.mu.Unlock()
+	if suspended {
+		a.client.emit(Suspended{a.id})
+	}
+}
+
+// Suspended returns ErrSuspended if no heartbeat has reached the store for one TTL: others may believe that this
+// incarnation is dead, so it should not act in the outside world until the next good beat. Else nil.
+func (a *Coordinator) Suspended() error {
+	a.pulse.mu.Lock()
+	defer a.pulse.mu.Unlock()
+	if a.client.Clock.Now().Sub(a.pulse.good) >= a.client.Policy.TTL {
+		return ErrSuspended
+	}
+	return nil
+}
+
+// refresh keeps alive, for as long as its owner lives, what must outlive the owner by thirty days.
+func (a *Coordinator) refresh(ctx context.Context) {
+	c := a.client
+	results := store.Batch(ctx, c.once, []store.Op{
+		store.ExpireOp(c.space.Incarnation(a.id), counterTTL),
+		store.ExpireOp(c.space.Generation(), counterTTL),
+		store.ExpireOp(c.space.Cursor(a.id), c.times.Cursor),
+		store.ExpireOp(c.space.Mailbox(a.id).Tail, c.times.Log.Tail),
+	})
+	err := store.FirstError(results)
+	if err == nil {
+		err = a.register(ctx)
+	}
+	if err != nil {
+		c.emit(StoreFailed{err})
+	}
+}

@@ -1,0 +1,310 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/mailbox"
+	"github.com/blocking-coordination/coord/internal/ticketlog"
+)
+
+const flushAt = 64 // consumed signals after which the cursor is written without waiting for the next poll
+
+// turns gives the box to one goroutine at a time, without a lock while that one uses the store: whoever comes meanwhile
+// leaves his job and goes. It has no goroutine while there is nothing to do.
+type turns struct {
+	coordinator *Coordinator
+	box         *mailbox.Box // of whoever set busy
+
+	mu      sync.Mutex
+	busy    bool
+	jobs    []func(*mailbox.Box) // in memory only
+	read    bool                 // the store is to be read
+	flush_  bool                 // the cursor is to be written
+	after   []func()             // to be run after a read that begins from now on
+	current bool                 // the last read succeeded and no hint was ignored since
+	waiters []*waiter            // in the order in which they came
+	server  *server
+	ended   error
+}
+
+func (t *turns) init(a *Coordinator) {
+	t.coordinator = a
+	t.box = a.newBox(a.client.once)
+}
+
+// do has job done with the box, soon, without blocking the caller on the store.
+func (t *turns) do(job func(*mailbox.Box)) {
+	t.mu.Lock()
+	t.jobs = append(t.jobs, job)
+	t.turn(false)
+}
+
+// pass has the store read; after, if not nil, is called when that is over. The caller may be blocked on the store.
+func (t *turns) pass(after func()) {
+	t.mu.Lock()
+	t.read = true
+	if after != nil {
+		t.after = append(t.after, after)
+	}
+	t.turn(true)
+}
+
+// turn is called with the lock held and returns without it. It does what there is to do, unless somebody is at it.
+func (t *turns) turn(mayBlock bool) {
+	if t.busy {
+		t.mu.Unlock()
+		return
+	}
+	t.busy = true
+	for t.something() {
+		if (t.read || t.flush_) && !mayBlock {
+			t.mu.Unlock()
+			if t.coordinator.client.run(func() { t.mu.Lock(); t.busy = false; t.turn(true) }) {
+				return // the box is theirs
+			}
+			t.mu.Lock()
+			t.read, t.flush_ = false, false // closed
+			continue
+		}
+		t.round()
+	}
+	t.busy = false
+	t.mu.Unlock()
+}
+
+func (t *turns) something() bool { return len(t.jobs) > 0 || t.read || t.flush_ }
+
+// round takes what is there and does it without the lock.
+func (t *turns) round() {
+	jobs, read, flush, after := t.jobs, t.read, t.flush_, t.after
+	t.jobs, t.read, t.flush_ = nil, false, false
+	if read {
+		t.after = nil
+	}
+	t.mu.Unlock()
+	for _, job := range jobs {
+		job(t.box)
+	}
+	t.deliverOrRead(read)
+	if flush {
+		_ = t.box.Flush(t.coordinator.life) // it may come late: the next flush does it
+	}
+	if read {
+		for _, f := range after {
+			f()
+		}
+	}
+	t.mu.Lock()
+}
+
+// deliverOrRead hands over what is in memory; the store is read where that was asked for, or where an earlier
+// incarnation may have acknowledged what somebody waits for.
+func (t *turns) deliverOrRead(read bool) {
+	ask := t.deliver()
+	if !read {
+		if ask {
+			t.want()
+		}
+		return
+	}
+	err := t.box.Read(t.coordinator.life)
+	for t.deliver() && err == nil {
+		err = t.box.Ask(t.coordinator.life, t.wanted)
+	}
+	t.box.Rest()
+	t.writeAgain()
+	t.judge(err)
+}
+
+func (t *turns) want() {
+	t.mu.Lock()
+	t.read = true
+	t.mu.Unlock()
+}
+
+// judge draws the consequences of a read.
+func (t *turns) judge(err error) {
+	c := t.coordinator.client
+	t.mu.Lock()
+	t.current = err == nil && c.hints != nil
+	for _, w := range t.waiters {
+		w.answered = w.answered || err == nil
+	}
+	t.mu.Unlock()
+	switch {
+	case errors.Is(err, mailbox.ErrSuperseded):
+		t.coordinator.fence()
+	case errors.Is(err, ticketlog.ErrRegressed):
+		c.run(func() { c.regressed(err) })
+	}
+}
+
+// writeAgain: doubles of acknowledged signals mean that a sender does not see the ACK.
+func (t *turns) writeAgain() {
+	for _, d := range t.box.Again() {
+		t.coordinator.client.acks.add(t.coordinator, d)
+	}
+}
+
+// deliver hands over everything in memory that somebody wants; ask reports that the ACKs of earlier incarnations have
+// to be looked at first.
+func (t *turns) deliver() (ask bool) {
+	for {
+		d, ask := t.box.Take(t.wanted)
+		if d == nil {
+			return ask
+		}
+		if !t.hand(d) {
+			t.box.Return(d) // who wanted it has gone meanwhile; W4: nothing is consumed
+		}
+	}
+}
+
+func (t *turns) wanted(s *envelope.Signal) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.server.free() || slices.ContainsFunc(t.waiters, func(w *waiter) bool { return w.matches(s) })
+}
+
+// hand gives d to the first matching wait, or else to the handler. S4: the ACK follows that.
+func (t *turns) hand(d *mailbox.Delivery) bool {
+	a := t.coordinator
+	t.mu.Lock()
+	i := slices.IndexFunc(t.waiters, func(w *waiter) bool { return w.matches(d.Signal) })
+	if i >= 0 {
+		w := t.waiters[i]
+		t.waiters = slices.Delete(t.waiters, i, i+1)
+		t.mu.Unlock()
+		w.result <- outcomeOf{signal: public(d.Signal)}
+		a.handedOver(d)
+		a.acknowledge(d, nil, nil)
+		return true
+	}
+	server := t.server
+	if !server.free() {
+		t.mu.Unlock()
+		return false
+	}
+	server.busy++
+	server.running.Add(1)
+	t.mu.Unlock()
+	a.handedOver(d)
+	go server.handle(d) // joined by retire
+	return true
+}
+
+// hint takes in what another process says it has written.
+func (t *turns) hint(payload []byte) {
+	t.do(func(b *mailbox.Box) {
+		if payload != nil && b.Hint(payload) {
+			return
+		}
+		t.stale()
+	})
+}
+
+// stale: there may be something to read. It is read at once if anybody cares.
+func (t *turns) stale() {
+	t.mu.Lock()
+	t.current = false
+	t.read = t.read || len(t.waiters) > 0 || t.server != nil
+	t.mu.Unlock()
+}
+
+// polled takes in the value of the tail, nil where it is absent.
+func (t *turns) polled(tail []byte) {
+	t.mu.Lock()
+	t.jobs = append(t.jobs, func(b *mailbox.Box) {
+		if !b.Idle(tail) {
+			t.stale()
+		} else {
+			t.answered()
+		}
+		if b.Owed() > 0 {
+			t.wantFlush()
+		}
+	})
+	t.turn(true)
+}
+
+func (t *turns) answered() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.waiters {
+		w.answered = true
+	}
+}
+
+func (t *turns) wantFlush() {
+	t.mu.Lock()
+	t.flush_ = true
+	t.mu.Unlock()
+}
+
+// confirm: the store confirmed d's ACK.
+func (t *turns) confirm(d *mailbox.Delivery) {
+	t.do(func(b *mailbox.Box) {
+		b.Confirm(d)
+		if b.Owed() >= flushAt {
+			t.wantFlush()
+		}
+	})
+}
+
+// again delivers d once more, after a pause.
+func (t *turns) again(d *mailbox.Delivery, pause time.Duration) {
+	c := t.coordinator.client
+	c.Clock.AfterFunc(pause, func() {
+		if c.enter() {
+			defer c.background.Done()
+			t.do(func(b *mailbox.Box) { b.Return(d) })
+		}
+	})
+}
+
+// flush writes the cursor now.
+func (t *turns) flush(ctx context.Context) error {
+	done := make(chan error, 1)
+	t.mu.Lock()
+	t.flush_ = true // so that the job's turn may block
+	t.jobs = append(t.jobs, func(b *mailbox.Box) { done <- b.Flush(ctx) })
+	t.turn(true)
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// interested reports whether a poll has a reason to look at the mailbox.
+func (t *turns) interested() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiters) > 0 || t.server != nil
+}
+
+// abandon ends every wait with cause.
+func (t *turns) abandon(cause error) {
+	t.mu.Lock()
+	waiters := t.waiters
+	t.waiters, t.server = nil, nil
+	t.ended = cause
+	t.mu.Unlock()
+	for _, w := range waiters {
+		w.result <- outcomeOf{err: cause}
+	}
+}
+
+// recover has everything read again, at once if anybody cares.
+func (t *turns) recover(generation string) {
+	t.do(func(b *mailbox.Box) {
+		b.Recover(generation)
+		t.stale()
+	})
+}

@@ -1,0 +1,208 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/mailbox"
+)
+
+// Signal is a message that was handed over. It belongs to the caller.
+type Signal struct {
+	ID      string    // unique, chosen by the sender's side
+	From    string    // who sent it
+	To      string    // this coordinator
+	Type    string    // what it asks for
+	Payload []byte    // any bytes; nil where there are none
+	SentAt  time.Time // by the sender's clock
+	ReplyTo string    // the id of the signal that it answers; optional
+	Trace   string    // the sender's trace context; optional
+	Legacy  bool      // it came in the legacy format, whose signature covers less
+}
+
+func public(s *envelope.Signal) *Signal {
+	return &Signal{
+		ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type, Payload: s.Payload,
+		SentAt: s.Time, ReplyTo: s.ReplyTo, Trace: s.Trace,
+	}
+}
+
+// Option says what a Wait waits for, how long a Wait or Send blocks, or what a signal carries besides its payload.
+type Option func(*options)
+
+type options struct {
+	types, senders []string
+	within         time.Duration
+	withinSet      bool
+	replyTo, trace string
+	workers        int
+	legacy         bool
+}
+
+func optionsOf(opts []Option) options {
+	var o options
+	for _, f := range opts {
+		f(&o)
+	}
+	return o
+}
+
+// OfType has Wait take signals of these types only. Without it, any.
+func OfType(types ...string) Option { return func(o *options) { o.types = append(o.types, types...) } }
+
+// From has Wait take signals from these coordinators only. Without it, from anybody.
+func From(ids ...string) Option { return func(o *options) { o.senders = append(o.senders, ids...) } }
+
+// Within bounds a Wait or Send, by Config.Clock. Without it, Config.Timeout does. Zero or less is over at once.
+func Within(d time.Duration) Option { return func(o *options) { o.within, o.withinSet = d, true } }
+
+func (o *options) bound(byDefault time.Duration) time.Duration {
+	if o.withinSet {
+		return max(o.within, 0)
+	}
+	return byDefault
+}
+
+// waiter is one blocked Wait. All but result is guarded by turns.mu.
+type waiter struct {
+	options
+	result   chan outcomeOf // one, buffered
+	answered bool           // the store answered while it waited
+}
+
+type outcomeOf struct {
+	signal *Signal
+	err    error
+}
+
+func (w *waiter) matches(s *envelope.Signal) bool {
+	return (len(w.types) == 0 || slices.Contains(w.types, s.Type)) &&
+		(len(w.senders) == 0 || slices.Contains(w.senders, s.Sender))
+}
+
+// Wait blocks until a signal that fits the options is handed over, in the order in which they were sent; what does not
+// fit stays in the mailbox for others. It returns exactly one of: the signal; ErrTimeout after Within or Config.Timeout;
+// the cause of ctx's end; ErrFenced or ErrClosed. Timeout and cancellation consume nothing. A signal that was visible
+// before the timeout is returned. Wait outlasts an outage of the store; a timeout during which the store never answered
+// is ErrUnavailable as well. Its acknowledgement is sent by itself.
+func (a *Coordinator) Wait(ctx context.Context, opts ...Option) (*Signal, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	c, w := a.client, newWaiter(opts)
+	began, within := c.Clock.Now(), w.bound(c.Timeout)
+	c.emit(WaitStarted{By: a.id})
+	a.turns.enlist(w)
+	stop := c.Clock.AfterFunc(within, func() { a.turns.expire(w, within) })
+	defer stop()
+	c.poller.start()
+	r := a.turns.await(ctx, w)
+	c.emit(WaitEnded{By: a.id, Blocked: c.Clock.Now().Sub(began), Err: r.err})
+	return r.signal, r.err
+}
+
+// TryWait returns what is there now: the first fitting signal of the mailbox, or false. It reads the store once and
+// does not wait. False may also mean that the store did not answer or that this incarnation has ended.
+func (a *Coordinator) TryWait(ctx context.Context, opts ...Option) (*Signal, bool) {
+	if ctx.Err() != nil {
+		return nil, false
+	}
+	w := newWaiter(opts)
+	a.turns.enlist(w)
+	a.turns.expire(w, 0)
+	r := a.turns.await(ctx, w)
+	return r.signal, r.err == nil
+}
+
+func newWaiter(opts []Option) *waiter {
+	return &waiter{options: optionsOf(opts), result: make(chan outcomeOf, 1)}
+}
+
+// enlist adds w and sees whether there is something for it.
+func (t *turns) enlist(w *waiter) {
+	t.mu.Lock()
+	if t.ended != nil {
+		t.mu.Unlock()
+		w.result <- outcomeOf{err: fmt.Errorf("%s: %w", t.coordinator.id, t.ended)}
+		return
+	}
+	t.waiters = append(t.waiters, w)
+	t.read = t.read || !t.current
+	t.jobs = append(t.jobs, func(*mailbox.Box) {}) // a turn delivers what is in memory
+	t.turn(false)
+}
+
+// await blocks until w has its outcome. W1: once ctx has ended and w is withdrawn, nothing can be handed to it; if it
+// could not be withdrawn, it has its outcome.
+func (t *turns) await(ctx context.Context, w *waiter) outcomeOf {
+	select {
+	case r := <-w.result:
+		return r
+	case <-ctx.Done():
+		if t.withdraw(w) {
+			return outcomeOf{err: context.Cause(ctx)}
+		}
+		return <-w.result
+	}
+}
+
+// withdraw takes w off the list; false if it was given its outcome already.
+func (t *turns) withdraw(w *waiter) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.Index(t.waiters, w)
+	if i >= 0 {
+		t.waiters = slices.Delete(t.waiters, i, i+1)
+	}
+	return i >= 0
+}
+
+// expire ends w at its timeout. W3: what is visible now is still returned, so the store is read once more.
+func (t *turns) expire(w *waiter, within time.Duration) {
+	c := t.coordinator.client
+	if !c.enter() {
+		return // Close has ended w
+	}
+	defer c.background.Done()
+	t.pass(func() {
+		if t.withdraw(w) {
+			w.result <- outcomeOf{err: timedOut(t.coordinator.id, within, w.answered)}
+		}
+	})
+}
+
+func timedOut(id string, within time.Duration, answered bool) error {
+	err := fmt.Errorf("%s: %w waiting for signal after %v", id, ErrTimeout, within)
+	if !answered {
+		return errors.Join(err, fmt.Errorf("%w: the store never answered", ErrUnavailable))
+	}
+	return err
+}
+
+// handedOver says so.
+func (a *Coordinator) handedOver(d *mailbox.Delivery) {
+	s := d.Signal
+	a.client.emit(SignalHandedOver{ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type})
+}
+
+// acknowledge writes the ACK of d with its result, or the rejection that cause explains.
+func (a *Coordinator) acknowledge(d *mailbox.Delivery, result []byte, cause error) {
+	box, reason := a.turns.box, ""
+	if cause != nil {
+		reason = cut(cause.Error())
+	}
+	if err := box.Answer(d, result, cause != nil, reason); err != nil {
+		_ = box.Answer(d, nil, true, cut("the result could not be sent: "+err.Error()))
+	}
+	a.client.acks.add(a, d)
+}
+
+// cut keeps a reason short and valid.
+func cut(reason string) string {
+	const most = 1000
+	return string([]rune(reason)[:min(most, len([]rune(reason)))])
+}
