@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,30 +137,43 @@ func (w *world) decidedByte() byte {
 	return w.decided[0]
 }
 
-// The scopes are small enough for every test run, and each mutant is found in one of them.
-var scopes = []scope{
+// The small scopes are for every test run; each mutant is found in one of them.
+var smallScopes = []scope{
 	{procs: 3, attempts: 1, tickets: 3, faults: 1, switches: -1},
+	{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: 2},
+	{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: 2},
+	{procs: 3, attempts: 2, tickets: 5, faults: 1, switches: 1},
+}
+
+// The larger ones take ten seconds.
+var largeScopes = []scope{
 	{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: 4},
 	{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: 3},
-	{procs: 3, attempts: 2, tickets: 5, faults: 1, cleaners: 1, switches: 1},
 	{procs: 3, attempts: 2, tickets: 5, faults: 2, switches: 1},
 }
 
-// deepScopes take minutes. Run them by COORD_EXPLORE=1 after every change of the procedure.
+// The deep ones take minutes. Run them by COORD_EXPLORE=1 after every change of the procedure.
 var deepScopes = []scope{
 	{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: -1},
-	{procs: 3, attempts: 1, tickets: 3, faults: 2, cleaners: 1, switches: -1},
 	{procs: 3, attempts: 2, tickets: 5, faults: 1, cleaners: 1, switches: 2},
+	{procs: 3, attempts: 1, tickets: 3, faults: 1, cleaners: 1, switches: -1},
 	{procs: 3, attempts: 2, tickets: 5, faults: 2, cleaners: 1, switches: 2},
-	{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: -1},
+	{procs: 3, attempts: 2, tickets: 5, faults: 0, cleaners: 1, switches: 4},
+}
+
+func chosenScopes() []scope {
+	all := slices.Clone(smallScopes)
+	if thorough {
+		all = append(all, largeScopes...)
+	}
+	if os.Getenv("COORD_EXPLORE") != "" {
+		all = append(all, deepScopes...)
+	}
+	return all
 }
 
 func TestExhaustively(t *testing.T) {
-	all := scopes
-	if os.Getenv("COORD_EXPLORE") != "" {
-		all = append(all[:len(all):len(all)], deepScopes...)
-	}
-	for _, sc := range all {
+	for _, sc := range chosenScopes() {
 		t.Run(fmt.Sprintf("%+v", sc), func(t *testing.T) {
 			e := newExplorer(sc, real)
 			wrong, complete := e.explore(1 << 24)
