@@ -72,7 +72,7 @@ func (c call) try(ctx context.Context, attempt attemptFunc) error {
 // unmask hides the context errors of the attempt's own deadline: to the caller they would look like his.
 func (c call) unmask(err error) error {
 	if isAny(err, context.DeadlineExceeded, context.Canceled) {
-		return fmt.Errorf("breaker: no answer within %v: %v", c.limit, err) //nolint:errorlint // hidden on purpose
+		return fmt.Errorf("breaker: no answer within %v: %v", c.limit, err) // hidden on purpose
 	}
 	return err
 }
