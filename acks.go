@@ -66,7 +66,7 @@ func (w *ackWriter) writeAll(ctx context.Context, owed []owedAck) (failed []owed
 	}
 	results := store.Batch(ctx, w.client.store, ops)
 	for i, o := range owed {
-		if e := results[2*i].Err; e != nil {
+		if e := store.FirstError(results[2*i : 2*i+2]); e != nil {
 			failed, err = append(failed, o), e
 			continue
 		}

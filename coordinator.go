@@ -179,5 +179,9 @@ func (a *Coordinator) refused(err error) {
 
 // newBox makes the receiving end.
 func (a *Coordinator) newBox(path store.Store) *mailbox.Box {
-	return &mailbox.Box{Post: a.client.post(path), Self: a.id, Me: a.me, Refused: a.refused}
+	c := a.client
+	return &mailbox.Box{
+		Post: c.post(path), Self: a.id, Me: a.me, Refused: a.refused,
+		Legacy: mailbox.Legacy{Accept: c.AcceptLegacy, AllowUnsigned: c.AllowUnsigned},
+	}
 }

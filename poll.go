@@ -58,8 +58,8 @@ func (c *Client) questions() []question {
 	for _, a := range c.everybody() {
 		if a.turns.interested() {
 			all = append(all, question{a.turns.box.TailKey(), a.turns.polled})
-			if c.AcceptLegacy {
-				all = append(all, question{c.space.LegacySignal(a.id), a.legacySlot})
+			if key := a.turns.box.LegacyKey(); key != "" {
+				all = append(all, question{key, a.turns.polledLegacy})
 			}
 		}
 		for _, o := range a.out.due(c.Clock.Now()) {

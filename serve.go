@@ -120,7 +120,7 @@ func (s *server) call(d *mailbox.Delivery) (result []byte, err error) {
 			err = errors.New("the handler panicked")
 		}
 	}()
-	return s.handler(s.ctx, public(d.Signal))
+	return s.handler(s.ctx, public(d))
 }
 
 // done frees a worker and sees whether something waits for it.

@@ -31,14 +31,26 @@ func Trace(context string) Option { return func(o *options) { o.trace = context 
 // signal stays in the mailbox and may still be handed over; ErrFenced, ErrClosed, ErrMailboxFull, ErrTooLarge,
 // ErrInvalidID. It outlasts an outage of the store: if that never answered, the error is ErrUnavailable as well.
 func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, opts ...Option) (*Ack, error) {
-	o, opt, err := a.compose(to, typ, payload, true, opts)
+	c, opt := a.client, optionsOf(opts)
+	if opt.legacy || c.EmitLegacy {
+		l, err := a.composeLegacy(to, typ, payload)
+		if err != nil {
+			return nil, err
+		}
+		return a.sendLegacy(ctx, l, opt.bound(c.Timeout))
+	}
+	o, err := a.compose(to, typ, payload, true, opt)
 	if err != nil {
 		return nil, err
 	}
 	defer a.out.drop(o)
-	c := a.client
+	return a.sendAndAwait(ctx, o, opt.bound(c.Timeout))
+}
+
+func (a *Coordinator) sendAndAwait(ctx context.Context, o *outgoing, within time.Duration) (*Ack, error) {
+	c, to, typ := a.client, o.signal.Receiver, o.signal.Type
 	began := c.Clock.Now()
-	ctx, stop := a.bounded(ctx, opt.bound(c.Timeout))
+	ctx, stop := a.bounded(ctx, within)
 	defer stop()
 	ack, err := a.untilAck(ctx, o)
 	if ack == nil {
@@ -57,7 +69,15 @@ func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, 
 // over when the receiver runs. The payload is not kept. After ErrUnavailable or the end of ctx the outcome is unknown.
 // Other errors as for Send.
 func (a *Coordinator) Post(ctx context.Context, to, typ string, payload []byte, opts ...Option) (id string, err error) {
-	o, _, err := a.compose(to, typ, payload, false, opts)
+	opt := optionsOf(opts)
+	if opt.legacy || a.client.EmitLegacy {
+		l, err := a.composeLegacy(to, typ, payload)
+		if err != nil {
+			return "", err
+		}
+		return a.postLegacy(ctx, l)
+	}
+	o, err := a.compose(to, typ, payload, false, opt)
 	if err != nil {
 		return "", err
 	}
@@ -95,20 +115,18 @@ func indices(n int) []int {
 	return all
 }
 
-func (a *Coordinator) compose(to, typ string, payload []byte, awaited bool, opts []Option) (*outgoing, options, error) {
-	opt := optionsOf(opts)
+func (a *Coordinator) compose(to, typ string, payload []byte, awaited bool, opt options) (*outgoing, error) {
 	err := errors.Join(checkID("receiver", to), checkID("type", typ))
 	if err == nil {
 		err = a.alive()
 	}
 	if err != nil {
-		return nil, opt, err
+		return nil, err
 	}
-	o, err := a.out.compose(envelope.Signal{
+	return a.out.compose(envelope.Signal{
 		ID: newID(), Sender: a.id, Receiver: to, Type: typ, Payload: payload,
 		Incarnation: a.me.Incarnation, Session: a.me.Session, ReplyTo: opt.replyTo, Trace: opt.trace,
 	}, awaited)
-	return o, opt, err
 }
 
 func (a *Coordinator) failed(o *outgoing, err error) error {

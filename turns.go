@@ -112,7 +112,7 @@ func (t *turns) deliverOrRead(read bool) {
 		}
 		return
 	}
-	err := t.box.Read(t.coordinator.life)
+	err := errors.Join(t.box.Read(t.coordinator.life), t.box.ReadLegacy(t.coordinator.life))
 	for t.deliver() && err == nil {
 		err = t.box.Ask(t.coordinator.life, t.wanted)
 	}
@@ -180,7 +180,7 @@ func (t *turns) hand(d *mailbox.Delivery) bool {
 		w := t.waiters[i]
 		t.waiters = slices.Delete(t.waiters, i, i+1)
 		t.mu.Unlock()
-		w.result <- outcomeOf{signal: public(d.Signal)}
+		w.result <- outcomeOf{signal: public(d)}
 		a.handedOver(d)
 		a.acknowledge(d, nil, nil)
 		return true
@@ -214,6 +214,17 @@ func (t *turns) stale() {
 	t.current = false
 	t.read = t.read || len(t.waiters) > 0 || t.server != nil
 	t.mu.Unlock()
+}
+
+// polledLegacy takes in the value of the legacy slot, nil where it is absent.
+func (t *turns) polledLegacy(slot []byte) {
+	t.mu.Lock()
+	t.jobs = append(t.jobs, func(b *mailbox.Box) {
+		if b.NewLegacy(slot) {
+			t.stale()
+		}
+	})
+	t.turn(true)
 }
 
 // polled takes in the value of the tail, nil where it is absent.

@@ -24,10 +24,11 @@ type Signal struct {
 	Legacy  bool      // it came in the legacy format, whose signature covers less
 }
 
-func public(s *envelope.Signal) *Signal {
+func public(d *mailbox.Delivery) *Signal {
+	s := d.Signal
 	return &Signal{
 		ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type, Payload: s.Payload,
-		SentAt: s.Time, ReplyTo: s.ReplyTo, Trace: s.Trace,
+		SentAt: s.Time, ReplyTo: s.ReplyTo, Trace: s.Trace, Legacy: d.Legacy,
 	}
 }
 

@@ -23,6 +23,7 @@ type Box struct {
 	Self    string            // the receiver
 	Me      envelope.Instance // this life of it
 	Refused func(error)       // told of every record that was stepped over; may be nil
+	Legacy  Legacy            // off by default
 
 	generation string
 	reader     ticketlog.Reader

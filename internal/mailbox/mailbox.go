@@ -34,6 +34,8 @@ var DefaultTimes = Times{
 	Ack: 24 * time.Hour, Cursor: 30 * 24 * time.Hour, MaxAhead: 5 * time.Minute,
 }
 
+const legacyAckTTL = time.Hour
+
 // Post is where signals and their ACKs go.
 type Post struct {
 	Store store.Store
@@ -103,7 +105,8 @@ func AckHint(signalID string, sealed []byte) []byte {
 // Delivery is a signal that was handed over.
 type Delivery struct {
 	Signal *envelope.Signal
-	Ticket int64 // the ticket it was ordered by
+	Ticket int64 // the ticket it was ordered by; 0 for a legacy signal
+	Legacy bool  // it came in the legacy slot
 
 	sealed  []byte  // the ACK, once there is one
 	acked   bool    // the ACK is confirmed

@@ -105,6 +105,11 @@ func (b *Box) drop(d *Delivery) {
 // Answer makes the ACK of d: what AckOps then writes.
 func (b *Box) Answer(d *Delivery, result []byte, rejected bool, reason string) error {
 	s := d.Signal
+	if d.Legacy {
+		sealed, err := envelope.AppendLegacyAck(nil, s.Sender, b.Now())
+		d.sealed = sealed
+		return err
+	}
 	sealed, err := envelope.AppendAck(nil, b.Ring, &envelope.Ack{
 		SignalID: s.ID, Digest: envelope.Digest(s), Sender: s.Sender, Receiver: b.Self,
 		Incarnation: b.Me.Incarnation, Session: b.Me.Session, Time: b.Now(),
@@ -122,9 +127,13 @@ func (b *Box) AckOps(ops []store.Op, d *Delivery) []store.Op {
 	return AckOps(ops, &b.Post, d)
 }
 
-// AckOps is Box.AckOps for a caller that does not own the box.
+// AckOps is Box.AckOps for a caller that does not own the box. It appends two operations; the ACK stands once both are
+// confirmed.
 func AckOps(ops []store.Op, p *Post, d *Delivery) []store.Op {
 	s := d.Signal
+	if d.Legacy {
+		return legacyAckOps(ops, p, d)
+	}
 	return append(ops,
 		store.SetEXOp(p.Space.Ack(s.Sender, s.ID), d.sealed, p.Times.Ack),
 		store.PublishOp(p.Space.Channel(s.Sender), AckHint(s.ID, d.sealed)))
@@ -183,7 +192,9 @@ func (b *Box) write(ctx context.Context, cursor []byte) error {
 func (b *Box) lowest() int64 {
 	lowest := b.reader.Lowest()
 	for _, d := range b.inbox {
-		lowest = min(lowest, slices.Min(append(d.tickets, d.Ticket)))
+		if !d.Legacy {
+			lowest = min(lowest, slices.Min(append(d.tickets, d.Ticket)))
+		}
 	}
 	for _, d := range b.pending {
 		for _, t := range d.tickets {
