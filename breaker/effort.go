@@ -27,11 +27,25 @@ type effort struct {
 func (g *gate) do(ctx context.Context, c call, attempt attemptFunc) error {
 	e := &effort{gate: g, ctx: ctx, call: c, attempt: attempt}
 	defer g.notices.flush()
-	err := backoff.RetryNotify(e.step, g.schedule(ctx), e.pausing)
+	if e.step() == nil {
+		return e.result
+	}
+	return e.retry()
+}
+
+// retry hands over to backoff after the first attempt, which hardly any operation gets beyond: it is not worth building
+// a schedule before.
+func (e *effort) retry() error {
+	next := func() error { return errFailed } // the first attempt, as it was
+	err := backoff.RetryNotify(func() error {
+		step := next
+		next = e.step
+		return step()
+	}, e.gate.schedule(e.ctx), e.pausing)
 	if err == nil {
 		return e.result
 	}
-	if cause := ended(ctx); cause != nil { // B4
+	if cause := ended(e.ctx); cause != nil { // B4
 		return cause
 	}
 	return e.unavailable("")
