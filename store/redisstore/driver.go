@@ -15,11 +15,20 @@ import (
 type driver struct {
 	link    *link
 	timeout time.Duration
+	shared  *combiner // nil: every call makes a trip of its own
 
 	noScripts atomic.Bool // the server refused one; see script.go
 }
 
 func (d *driver) init(l *link, timeout time.Duration) { d.link, d.timeout = l, timeout }
+
+// combine is for single servers. In Cluster a pipeline ends with its slowest node, and nobody should wait for a node that
+// he did not ask.
+func (d *driver) combine() {
+	if _, ok := d.link.client().(*redis.Client); ok {
+		d.shared = &combiner{trip: d.trip, timeout: d.timeout}
+	}
+}
 
 // once marks a command as one that must not be sent again. go-redis asks before each retry, also where its Cluster
 // client would repeat what may have happened, and whatever the settings of a client say.
@@ -40,15 +49,23 @@ func (d *driver) send(ctx context.Context, cmds ...redis.Cmder) {
 		stamp(cmds, context.Cause(ctx))
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, d.timeout)
-	defer cancel()
-	d.trip(bounded, cmds)
+	if d.shared.takes(ctx, cmds) {
+		d.shared.send(ctx, cmds)
+	} else {
+		d.alone(ctx, cmds)
+	}
 	for _, c := range cmds {
 		if redis.IsReadOnlyError(c.Err()) {
 			d.link.demoted()
 			return
 		}
 	}
+}
+
+func (d *driver) alone(ctx context.Context, cmds []redis.Cmder) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	d.trip(ctx, cmds)
 }
 
 // ask is for what changes nothing and may go to any node, or to all.

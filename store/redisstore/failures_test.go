@@ -177,7 +177,7 @@ func checkSentOnce(t *testing.T, s *Store, direct *redis.Client, proxy *redistes
 	} {
 		must(t, direct.Set(ctx, "n", 0, 0).Err())
 		must(t, s.Ping(ctx))
-		_, _ = s.Append(ctx, store.Append{Tail: "warm", TailTTL: hour, Entry: "e", TTL: hour}) // the script is known
+		_, _ = s.Append(ctx, store.Append{Tail: "warm", TailTTL: hour, Entry: "e", TTL: hour})  // the script is known
 		must(t, store.FirstError(s.Batch(ctx, []store.Op{store.GetOp("n"), store.GetOp("n")}))) // connections of all kinds stand
 		proxy.CutNextAnswer()
 		err := call()

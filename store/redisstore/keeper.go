@@ -60,6 +60,7 @@ var errAnother = errors.New("redisstore: another server process may answer than 
 func (k *keeper) identify(ctx context.Context, h *hints) error {
 	id, err := identity(ctx, h.link.client(), h.set.timeout)
 	if _, refused := errors.AsType[redis.Error](err); err != nil && !refused {
+		k.before = true // there was a connection, to whomever
 		return failure(ctx, "INFO", "", err)
 	}
 	if k.before && (id == "" || id != k.server) {

@@ -27,6 +27,7 @@ type settings struct {
 	pingEvery time.Duration // of the subscription; dead after two of them in silence
 	pauseMin  time.Duration // between two attempts to reconnect it
 	pauseMax  time.Duration
+	combine   bool
 }
 
 func newSettings(opts []Option) settings {
@@ -36,6 +37,7 @@ func newSettings(opts []Option) settings {
 		pingEvery: 2 * time.Second,
 		pauseMin:  50 * time.Millisecond,
 		pauseMax:  2 * time.Second,
+		combine:   true,
 	}
 	for _, o := range opts {
 		o(&set)

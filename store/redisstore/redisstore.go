@@ -31,6 +31,10 @@ var (
 //
 // An operation ends at the deadline of its context, or after the operation timeout (see WithTimeout), whichever comes
 // first. A cancelled context does not interrupt an answer that is being waited for: that ends with the timeout.
+//
+// On a single server, operations of callers that are busy at the same time leave together in one pipeline. One may then
+// take two timeouts: that of the trip which it had to wait for, and that of its own. Who has a deadline before that goes
+// alone, and is not kept waiting.
 type Store struct {
 	driver // the operations, on the pool that everybody shares
 
@@ -82,6 +86,9 @@ func New(client redis.UniversalClient, opts ...Option) *Store {
 func build(set settings, main, once *link) *Store {
 	s := &Store{news: &notices{}}
 	s.driver.init(main, set.timeout)
+	if set.combine {
+		s.driver.combine()
+	}
 	s.once = &onceView{}
 	s.once.driver.init(once, set.timeout)
 	s.hints = newHints(main, s.news, set)
