@@ -13,8 +13,8 @@ const renewPause = time.Second
 
 // link holds a client that can be replaced by a fresh one while others use it.
 type link struct {
-	dial    func() redis.UniversalClient // nil: borrowed, never replaced and never closed
-	onRenew func()                       // called by whoever finds the server demoted
+	dial      func() redis.UniversalClient // nil: borrowed, never replaced and never closed
+	onDemoted func()                       // called by whoever finds the server read-only
 
 	mu      sync.Mutex
 	current atomic.Value // of holder
@@ -39,23 +39,25 @@ func borrow(client redis.UniversalClient) *link {
 
 func (l *link) client() redis.UniversalClient { return l.current.Load().(holder).UniversalClient }
 
-// renew drops the pool and, with the next operation, resolves the name again.
-func (l *link) renew() {
+// renew drops the pool, so that the next operation resolves the name again, and reports whether it did. A borrowed client
+// drops connections to a read-only server itself, one by one, or follows its Sentinel or Cluster.
+func (l *link) renew() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dial == nil || l.closed || time.Since(l.renewed) < renewPause {
-		return
+		return false
 	}
 	l.renewed = time.Now()
 	old := l.client()
 	l.current.Store(holder{l.dial()})
 	_ = old.Close()
+	return true
 }
 
 // demoted reports a read-only server.
 func (l *link) demoted() {
-	if l.onRenew != nil {
-		l.onRenew()
+	if l.onDemoted != nil {
+		l.onDemoted()
 	}
 }
 

@@ -84,20 +84,29 @@ func parse(url string, set settings) (*redis.Options, error) {
 	if set.password != "" {
 		o.Password = set.password
 	}
-	if set.tls != nil {
-		if o.TLSConfig == nil {
-			return nil, errors.New("redisstore: a TLS configuration needs a rediss:// URL")
+	if err := secure(o, set); err != nil {
+		return nil, err
+	}
+	harden(o, set.timeout)
+	return o, nil
+}
+
+// secure makes TLS what the options want it to be; the URL decides whether there is any.
+func secure(o *redis.Options, set settings) error {
+	if o.TLSConfig == nil {
+		if set.tls != nil {
+			return errors.New("redisstore: a TLS configuration needs a rediss:// URL")
 		}
+		return nil
+	}
+	if set.tls != nil {
 		name := o.TLSConfig.ServerName
 		if o.TLSConfig = set.tls.Clone(); o.TLSConfig.ServerName == "" {
 			o.TLSConfig.ServerName = name
 		}
 	}
-	if o.TLSConfig != nil {
-		o.Dialer = dialTLS(o.TLSConfig, dialTimeout(set.timeout))
-	}
-	harden(o, set.timeout)
-	return o, nil
+	o.Dialer = dialTLS(o.TLSConfig, dialTimeout(set.timeout))
+	return nil
 }
 
 // harden sets what the protocol demands of a client: nothing is sent twice, nothing waits without end. RESP 2 spares
@@ -137,6 +146,7 @@ const (
 	oncePool = 2
 )
 
+// clone takes the pool's size from the URL where it names one, but never for beats: they need few connections.
 func clone(o *redis.Options, pool int) *redis.Options {
 	c := *o
 	if c.PoolSize == 0 || pool == oncePool {
@@ -145,42 +155,4 @@ func clone(o *redis.Options, pool int) *redis.Options {
 		c.MinIdleConns = min(c.MinIdleConns, pool)
 	}
 	return &c
-}
-
-// risks names what in the settings of a client that is not ours endangers a promise. Retries are not among it: commands
-// of this driver refuse them.
-func risks(client redis.UniversalClient, timeout time.Duration) (found []string) {
-	var enabled bool
-	var dial, read, write time.Duration
-	dialTries := 1
-	switch c := client.(type) {
-	case *redis.Client:
-		o := c.Options()
-		enabled, dial, read, write, dialTries = o.ContextTimeoutEnabled, o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.DialerRetries
-	case *redis.ClusterClient:
-		o := c.Options()
-		enabled, dial, read, write, dialTries = o.ContextTimeoutEnabled, o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.DialerRetries
-		if o.ReadOnly || o.RouteByLatency || o.RouteRandomly {
-			found = append(found, "reads may go to replicas (ReadOnly, RouteByLatency, RouteRandomly): they are stale")
-		}
-	case *redis.Ring:
-		return []string{"a Ring moves keys to other shards when one is down: acknowledged writes are lost; use Cluster"}
-	default:
-		return nil
-	}
-	if !enabled {
-		found = append(found, "ContextTimeoutEnabled is off: operations outlast the deadline of their context")
-	}
-	for _, t := range []struct {
-		name string
-		d    time.Duration
-	}{{"DialTimeout", dial}, {"ReadTimeout", read}, {"WriteTimeout", write}} {
-		if t.d <= 0 || t.d > 5*timeout {
-			found = append(found, fmt.Sprintf("%s is %v: a server that does not answer blocks for that long; use about %v", t.name, t.d, timeout))
-		}
-	}
-	if dialTries != 1 {
-		found = append(found, "DialerRetries is not 1: an unreachable server is dialled several times per operation")
-	}
-	return found
 }

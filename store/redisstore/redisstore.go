@@ -92,15 +92,16 @@ func build(set settings, main, once *link) *Store {
 	s.once = &onceView{}
 	s.once.driver.init(once, set.timeout)
 	s.hints = newHints(main, s.news, set)
-	main.onRenew, once.onRenew = s.renewed, s.renewed
+	main.onDemoted, once.onDemoted = s.renew, s.renew
 	return s
 }
 
-// renewed: a server that turned read-only is a demoted one. Whoever noticed it, nobody may go on reading from it.
-func (s *Store) renewed() {
-	s.driver.link.renew()
-	s.once.driver.link.renew()
-	s.hints.reconnect()
+// renew: a server that turned read-only is a demoted one. Whoever noticed it, nobody may go on reading from it.
+func (s *Store) renew() {
+	if s.driver.link.renew() {
+		s.once.driver.link.renew()
+		s.hints.reconnect()
+	}
 }
 
 // Capabilities implements store.Capable: everything but a clock, for Redis servers lend none.
