@@ -30,9 +30,11 @@ package coord
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/blocking-coordination/coord/internal/keys"
 	"github.com/blocking-coordination/coord/internal/mailbox"
@@ -93,13 +95,18 @@ func Open(st store.Store, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close leaves with every coordinator that has not left, and ends what the Client runs. The store stays open.
+// closeGrace is how long Close tries to leave in good order.
+const closeGrace = 5 * time.Second
+
+// Close leaves with every coordinator that has not left, for at most five seconds in all, and ends what the Client runs.
+// A coordinator that could not leave in that time looks to others as if it had crashed. The store stays open.
 func (c *Client) Close() error {
+	err := c.leaveAll()
 	c.mu.Lock()
 	c.closed = true
-	members := append([]*Coordinator(nil), c.members...)
+	late := append([]*Coordinator(nil), c.members...)
 	c.mu.Unlock()
-	for _, a := range members {
+	for _, a := range late {
 		a.end(ErrClosed)
 	}
 	c.end()
@@ -109,7 +116,16 @@ func (c *Client) Close() error {
 		c.unwatch()
 	}
 	c.background.Wait()
-	return nil
+	return err
+}
+
+func (c *Client) leaveAll() error {
+	ctx, cancel := context.WithTimeout(c.life, closeGrace)
+	defer cancel()
+	members := c.everybody()
+	errs := make([]error, len(members))
+	inParallel(len(members), func(i int) { errs[i] = members[i].Leave(ctx) })
+	return errors.Join(errs...)
 }
 
 // Ping asks the store for something and reports whether it answered, in one attempt.
@@ -170,3 +186,18 @@ func checkID(what, id string) error {
 
 // newID is 128 random bits in 26 characters.
 func newID() string { return rand.Text() }
+
+const atOnce = 64 // of what inParallel does
+
+// inParallel calls f with 0 to n-1, a few at once, and returns when all calls have.
+func inParallel(n int, f func(i int)) {
+	var all sync.WaitGroup
+	for first := range min(n, atOnce) {
+		all.Go(func() {
+			for i := first; i < n; i += atOnce {
+				f(i)
+			}
+		})
+	}
+	all.Wait()
+}

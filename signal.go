@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -93,26 +91,8 @@ func (a *Coordinator) Post(ctx context.Context, to, typ string, payload []byte, 
 // what failed.
 func (a *Coordinator) PostAll(ctx context.Context, to []string, typ string, payload []byte, opts ...Option) (ids []string, err error) {
 	ids, errs := make([]string, len(to)), make([]error, len(to))
-	var all sync.WaitGroup
-	for chunk := range slices.Chunk(indices(len(to)), max(1, (len(to)+atOnce-1)/atOnce)) {
-		all.Go(func() {
-			for _, i := range chunk {
-				ids[i], errs[i] = a.Post(ctx, to[i], typ, payload, opts...)
-			}
-		})
-	}
-	all.Wait()
+	inParallel(len(to), func(i int) { ids[i], errs[i] = a.Post(ctx, to[i], typ, payload, opts...) })
 	return ids, errors.Join(errs...)
-}
-
-const atOnce = 64 // posts that PostAll has under way
-
-func indices(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }
 
 func (a *Coordinator) compose(to, typ string, payload []byte, awaited bool, opt options) (*outgoing, error) {
