@@ -93,7 +93,7 @@ func (a *Coordinator) beaten(ctx context.Context, sent time.Time, err error) {
 		a.client.emit(HeartbeatResumed{a.id, silent})
 	}
 	if suspended {
-		a.client.emit(Resumed{a.id})
+		a.client.emit(Resumed{a.id, a.me.Incarnation})
 	}
 	if refresh {
 		a.refresh(ctx)
@@ -109,7 +109,7 @@ func (a *Coordinator) missed() {
 	p.suspended = p.suspended || suspended
 	p.mu.Unlock()
 	if suspended {
-		a.client.emit(Suspended{a.id})
+		a.client.emit(Suspended{a.id, a.me.Incarnation})
 	}
 }
 

@@ -70,11 +70,15 @@ type (
 		Reason string
 		Err    error
 	}
-	// WaitStarted: a Wait began to block.
-	WaitStarted struct{ By string }
-	// WaitEnded: a Wait ended after Blocked. Err is nil, ErrTimeout, or why else it ended.
+	// WaitStarted: a Wait began to block. Wait is its number, unique in this process.
+	WaitStarted struct {
+		By   string
+		Wait uint64
+	}
+	// WaitEnded: that Wait ended after Blocked. Err is nil, ErrTimeout, or why else it ended.
 	WaitEnded struct {
 		By      string
+		Wait    uint64
 		Blocked time.Duration
 		Err     error
 	}
@@ -90,9 +94,15 @@ type (
 		Silent time.Duration // since the last good beat
 	}
 	// Suspended: no heartbeat was written for one TTL.
-	Suspended struct{ ID string }
+	Suspended struct {
+		ID          string
+		Incarnation int64
+	}
 	// Resumed: the same incarnation beats again after it was suspended.
-	Resumed struct{ ID string }
+	Resumed struct {
+		ID          string
+		Incarnation int64
+	}
 	// Fenced: this incarnation must not act any more.
 	Fenced struct {
 		ID          string

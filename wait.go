@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -85,6 +86,9 @@ func (w *waiter) matches(s *envelope.Signal) bool {
 		(len(w.senders) == 0 || slices.Contains(w.senders, s.Sender))
 }
 
+// waits numbers the waits of this process, for those who observe several Clients.
+var waits atomic.Uint64
+
 // Wait blocks until a signal that fits the options is handed over, in the order in which they were sent; what does not
 // fit stays in the mailbox for others. It returns exactly one of: the signal; ErrTimeout after Within or Config.Timeout;
 // the cause of ctx's end; ErrFenced or ErrClosed. Timeout and cancellation consume nothing. A signal that was visible
@@ -96,13 +100,14 @@ func (a *Coordinator) Wait(ctx context.Context, opts ...Option) (*Signal, error)
 	}
 	c, w := a.client, newWaiter(opts)
 	began, within := c.Clock.Now(), w.bound(c.Timeout)
-	c.emit(WaitStarted{By: a.id})
+	number := waits.Add(1)
+	c.emit(WaitStarted{By: a.id, Wait: number})
 	a.turns.enlist(w)
 	stop := c.Clock.AfterFunc(within, func() { a.turns.expire(w, within) })
 	defer stop()
 	c.poller.start()
 	r := a.turns.await(ctx, w)
-	c.emit(WaitEnded{By: a.id, Blocked: c.Clock.Now().Sub(began), Err: r.err})
+	c.emit(WaitEnded{By: a.id, Wait: number, Blocked: c.Clock.Now().Sub(began), Err: r.err})
 	return r.signal, r.err
 }
 
