@@ -26,7 +26,7 @@ type pulse struct {
 // of others makes the living silent (B6).
 func (c *Client) beat() {
 	for batch := range slices.Chunk(c.everybody(), beatsAtOnce) {
-		ctx, cancel := context.WithTimeout(c.life, c.Policy.TTL/2)
+		ctx, cancel := context.WithTimeout(c.life, c.Policy.Beat)
 		c.beatAll(ctx, batch)
 		cancel()
 	}
@@ -100,12 +100,14 @@ func (a *Coordinator) beaten(ctx context.Context, sent time.Time, err error) {
 	}
 }
 
-// missed: D6, suspended no later than one TTL after the last good beat was sent.
+// missed: D6, suspended no later than one TTL after the last good beat was sent. The next look may be two beats away: one
+// that waits for its deadline, and the pause after it.
 func (a *Coordinator) missed() {
 	p := &a.pulse
 	p.mu.Lock()
 	p.failing = true
-	suspended := !p.suspended && a.client.Clock.Now().Sub(p.good) >= a.client.Policy.TTL
+	silent := a.client.Clock.Now().Sub(p.good)
+	suspended := !p.suspended && silent >= a.client.Policy.TTL-2*a.client.Policy.Beat
 	p.suspended = p.suspended || suspended
 	p.mu.Unlock()
 	if suspended {
@@ -118,7 +120,7 @@ func (a *Coordinator) missed() {
 func (a *Coordinator) Suspended() error {
 	a.pulse.mu.Lock()
 	defer a.pulse.mu.Unlock()
-	if a.client.Clock.Now().Sub(a.pulse.good) >= a.client.Policy.TTL {
+	if a.pulse.suspended || a.client.Clock.Now().Sub(a.pulse.good) >= a.client.Policy.TTL {
 		return ErrSuspended
 	}
 	return nil

@@ -46,8 +46,8 @@ func (p Policy) check() error {
 	switch {
 	case p.Beat <= 0 || p.Check <= 0 || p.Spacing <= 0 || p.Warnings < 1:
 		return errors.New("policy: Beat, Check and Spacing must be positive, Warnings at least 1")
-	case p.TTL < 2*p.Beat:
-		return errors.New("policy: TTL must be at least two Beats, or one late beat looks like a death")
+	case p.TTL < 4*p.Beat:
+		return errors.New("policy: TTL must be at least four Beats: a coordinator is suspended two Beats before it ends")
 	case p.Stale < p.TTL:
 		return errors.New("policy: Stale must be at least TTL, or the living are warned before they are suspended")
 	case p.Stale < p.Beat+2*p.Check:
