@@ -72,7 +72,7 @@ func (c *combiner) lead(ctx context.Context, leader *passenger) {
 	for _, p := range leader.group {
 		all = append(all, p.cmds...)
 	}
-	c.travel(ctx, all)
+	c.travel(context.WithoutCancel(ctx), all) // the leader's shut-down is not the others'
 	c.next()
 	for _, p := range leader.group {
 		if p != leader {
@@ -81,9 +81,8 @@ func (c *combiner) lead(ctx context.Context, leader *passenger) {
 	}
 }
 
-// travel does not end with the context of the one who happens to lead.
 func (c *combiner) travel(ctx context.Context, cmds []redis.Cmder) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	c.trip(ctx, cmds)
 }
