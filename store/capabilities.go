@@ -103,7 +103,9 @@ type Append struct {
 type Appender interface {
 	// Append does Incr(Tail), Expire(Tail, TailTTL), SetEX(Entry+n, Value, TTL) and publishes AppendHint(n, Value) on
 	// Channel, and returns n. The first three are one atomic step: nobody sees the counter without the entry. After an
-	// error the append may have happened, or may happen later, all of it or nothing.
+	// error the append may have happened, or may happen later, all of it or nothing. An error that wraps
+	// errors.ErrUnsupported means that this server cannot do it after all; nothing happened, and the caller appends in
+	// steps instead.
 	Append(ctx context.Context, a Append) (int64, error)
 }
 
@@ -124,7 +126,7 @@ type Hinter interface {
 	// Subscribe calls fn with every payload on channel until cancel is called; a call that is already under way may
 	// still end after that. fn is called with nil whenever hints may have been missed: once the subscription stands,
 	// and after every reconnection. fn may be called concurrently, owns its payload, and must neither block nor use
-	// the store before it returns. Any number of subscriptions shares one connection and one goroutine.
+	// the store before it returns. Any number of subscriptions shares one connection.
 	Subscribe(channel string, fn func(payload []byte)) (cancel func())
 }
 
