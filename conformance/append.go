@@ -2,9 +2,7 @@ package conformance
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/blocking-coordination/coord/store"
 )
@@ -108,32 +106,21 @@ func checkAppendTTL(p *probe) {
 	p.wantValue(key("entry:1"), "v")
 }
 
+// checkAppendAtomic has one reader among writers that go on until it has seen enough.
 func checkAppendAtomic(p *probe) {
-	ctx, stop := context.WithCancel(p.ctx)
-	var reader sync.WaitGroup
-	var hole error
-	reader.Go(func() { hole = p.readTickets(ctx) })
-	p.each(clients, func(int) error {
-		for range rounds {
-			if _, err := p.caps.Append.Append(p.ctx, entry("v")); err != nil {
-				return err
-			}
-		}
-		return nil
+	p.append(entry("v"))
+	p.meanwhile(p.readTickets, func(int) error {
+		_, err := p.caps.Append.Append(p.ctx, entry("v"))
+		return err
 	})
-	stop()
-	reader.Wait()
-	p.must(hole)
 }
 
-// readTickets looks up the newest ticket's entry until ctx ends.
+// readTickets looks up the newest ticket's entry, again and again.
 func (p *probe) readTickets(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for n := 0; n < clients*rounds && ctx.Err() == nil; n++ {
 		tail, err := p.store.Get(p.ctx, key("tail"))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		} else if err != nil {
-			return err
+		if err != nil {
+			return fmt.Errorf("the counter: %w", err)
 		}
 		if _, err := p.store.Get(p.ctx, key("entry:")+string(tail)); err != nil {
 			return fmt.Errorf("the counter shows ticket %s, but its entry: %w", tail, err)

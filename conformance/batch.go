@@ -57,13 +57,20 @@ func (p *probe) batch(ops ...store.Op) []store.Result {
 	return results
 }
 
-// wantResult compares everything but the error, of which it demands that it is want.
+// wantResult compares errors, and where none is wanted all the rest: beside an error the rest means nothing.
 func (p *probe) wantResult(i int, got store.Result, value string, n int64, ok bool, want error) {
 	p.Helper()
-	if string(got.Value) != value || got.N != n || got.OK != ok || !errors.Is(got.Err, want) {
+	if !agree(got, store.Result{Value: []byte(value), N: n, OK: ok, Err: want}) {
 		p.Fatalf("result %d of the batch is {%q %d %t %v}, want {%q %d %t %v}",
 			i, got.Value, got.N, got.OK, got.Err, value, n, ok, want)
 	}
+}
+
+func agree(got, want store.Result) bool {
+	if want.Err != nil {
+		return errors.Is(got.Err, want.Err)
+	}
+	return got.Err == nil && string(got.Value) == string(want.Value) && got.N == want.N && got.OK == want.OK
 }
 
 func checkBatchResults(p *probe) {

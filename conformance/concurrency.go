@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,10 +100,7 @@ func checkKeysMeanwhile(p *probe) {
 		stay[i] = fmt.Sprintf("%s%03d", key("k:stay:"), i)
 	}
 	p.setAll(stay, hour)
-	p.each(clients, func(i int) error {
-		if i > 0 {
-			return p.comeAndGo(i)
-		}
+	list := func(context.Context) error {
 		for range rounds {
 			got, err := p.store.Keys(p.ctx, key("k:"))
 			if err != nil {
@@ -113,20 +111,17 @@ func checkKeysMeanwhile(p *probe) {
 			}
 		}
 		return nil
-	})
+	}
+	p.meanwhile(list, p.comeAndGo)
 }
 
 func (p *probe) comeAndGo(client int) error {
-	for j := range rounds {
-		name := key(fmt.Sprintf("k:go:%d:%d", client, j%3))
-		if err := p.store.SetEX(p.ctx, name, nil, hour); err != nil {
-			return err
-		}
-		if _, err := p.store.Expire(p.ctx, name, 0); err != nil {
-			return err
-		}
+	name := key(fmt.Sprint("k:go:", client))
+	if err := p.store.SetEX(p.ctx, name, nil, hour); err != nil {
+		return err
 	}
-	return nil
+	_, err := p.store.Expire(p.ctx, name, 0)
+	return err
 }
 
 func containsOnce(got, want []string) error {

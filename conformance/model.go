@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -167,7 +166,7 @@ func (h *history) names(prefix string) (names []string) {
 
 func (h *history) compare(t *rapid.T, op store.Op, got store.Result) {
 	want := h.apply(op)
-	if string(got.Value) != string(want.Value) || got.N != want.N || got.OK != want.OK || !errors.Is(got.Err, want.Err) {
+	if !agree(got, want) {
 		t.Fatalf("operation %d on %q: got {%q %d %t %v}, want {%q %d %t %v}",
 			op.Kind, op.Key, got.Value, got.N, got.OK, got.Err, want.Value, want.N, want.OK, want.Err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -129,6 +130,27 @@ func (p *probe) each(n int, f func(i int) error) {
 	for _, err := range errs {
 		p.must(err)
 	}
+}
+
+// meanwhile runs reader once, while writers work again and again until it has returned. The reader's context ends when
+// a writer fails.
+func (p *probe) meanwhile(reader func(context.Context) error, writer func(client int) error) {
+	p.Helper()
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
+	p.each(clients, func(i int) error {
+		defer stop()
+		if i == 0 {
+			return reader(ctx)
+		}
+		for ctx.Err() == nil {
+			if err := writer(i); err != nil {
+				return err
+			}
+			runtime.Gosched() // a store in memory never waits: the reader would not get a turn
+		}
+		return nil
+	})
 }
 
 // wantNumbers demands 1..len(got), each once, in any order.

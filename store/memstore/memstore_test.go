@@ -53,21 +53,22 @@ func TestAliveAtTheDeadline(t *testing.T) {
 
 func TestTTLThatOverflows(t *testing.T) {
 	for _, test := range []struct {
-		ttl  time.Duration
-		want error
+		age, ttl time.Duration
+		want     error
 	}{
-		{math.MaxInt64, store.ErrInvalidTTL},
-		{math.MaxInt64 - time.Duration(time.Hour) + 1, store.ErrInvalidTTL},
-		{math.MaxInt64 - time.Duration(time.Hour) - 1, nil},
+		{0, math.MaxInt64, store.ErrInvalidTTL}, // would be no deadline at all
+		{time.Hour, math.MaxInt64, store.ErrInvalidTTL},
+		{time.Hour, math.MaxInt64 - time.Hour + 1, store.ErrInvalidTTL},
+		{time.Hour, math.MaxInt64 - time.Hour - 1, nil},
 	} {
 		s, clock := newFake()
-		clock.Advance(time.Hour)
+		clock.Advance(test.age)
 		must(t, s.SetEX(t.Context(), "there", nil, time.Hour))
 		if err := s.SetEX(t.Context(), "k", nil, test.ttl); err != test.want {
-			t.Errorf("SetEX for %v: %v, want %v", test.ttl, err, test.want)
+			t.Errorf("SetEX for %v at %v: %v, want %v", test.ttl, test.age, err, test.want)
 		}
 		if _, err := s.Expire(t.Context(), "there", test.ttl); err != test.want {
-			t.Errorf("Expire for %v: %v, want %v", test.ttl, err, test.want)
+			t.Errorf("Expire for %v at %v: %v, want %v", test.ttl, test.age, err, test.want)
 		}
 	}
 }
