@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/blocking-coordination/coord"
+)
+
+type runCmd struct {
+	ID          string         `required:"" help:"The name to join under."`
+	Timeout     *time.Duration `help:"How long to block: 600s, or bare milliseconds; 0 looks once (default 600s, none with --forever)."`
+	Forever     bool           `help:"Take signal after signal, until SIGTERM or --timeout."`
+	Type        []string       `help:"Take signals of these types only; others stay."`
+	From        []string       `help:"Take signals from these coordinators only; others stay."`
+	MetricsAddr string         `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at http://HOST:PORT/metrics."`
+}
+
+// unbounded is longer than any process runs.
+const unbounded = 100 * 365 * 24 * time.Hour
+
+// Validate is called by kong.
+func (r *runCmd) Validate() error {
+	err := checkID("--id", r.ID)
+	for _, t := range r.Type {
+		err = errors.Join(err, checkID("--type", t))
+	}
+	for _, f := range r.From {
+		err = errors.Join(err, checkID("--from", f))
+	}
+	return err
+}
+
+func (r *runCmd) timeout() time.Duration {
+	switch {
+	case r.Timeout != nil:
+		return *r.Timeout
+	case r.Forever:
+		return unbounded
+	}
+	return coord.DefaultTimeout
+}
+
+// Run joins, waits, and leaves in good order however the wait ended.
+func (r *runCmd) Run(a *app) error {
+	watchers, stop, err := r.serveMetrics(a)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	l, err := a.connect(watchers...)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	began := time.Now()
+	me, err := l.join(r.ID, r.timeout())
+	if err != nil {
+		return err
+	}
+	l.narrator.say("%s joined (incarnation %d), %s", r.ID, me.Incarnation(), r.bound())
+	defer l.watchSlot(me)()
+	return l.leave(me, r.verdict(r.work(a, me, began)))
+}
+
+func (r *runCmd) bound() string {
+	switch r.timeout() {
+	case unbounded:
+		return "waiting for signals"
+	case 0:
+		return "looking once"
+	}
+	return "waiting up to " + human(r.timeout())
+}
+
+func (r *runCmd) work(a *app, me *coord.Coordinator, began time.Time) error {
+	filtered := len(r.Type)+len(r.From) > 0
+	if r.Forever && !filtered {
+		return r.serve(a, me, began)
+	}
+	for {
+		if err := r.one(a, me, began); err != nil || !r.Forever {
+			return err
+		}
+	}
+}
+
+// one blocks for one signal and prints it.
+func (r *runCmd) one(a *app, me *coord.Coordinator, began time.Time) error {
+	opts := []coord.Option{coord.Within(r.timeout() - time.Since(began))}
+	s, err := me.Wait(a.ctx, append(opts, coord.OfType(r.Type...), coord.From(r.From...))...)
+	if err != nil {
+		return err
+	}
+	return a.saySignal(s)
+}
+
+// serve prints each signal before it is acknowledged, so that a crash in between loses none.
+func (r *runCmd) serve(a *app, me *coord.Coordinator, began time.Time) error {
+	ctx, cancel := context.WithTimeoutCause(a.ctx, r.timeout()-time.Since(began), coord.ErrTimeout)
+	defer cancel()
+	ctx, end := context.WithCancelCause(ctx)
+	return me.Serve(ctx, func(_ context.Context, s *coord.Signal) ([]byte, error) {
+		if err := a.saySignal(s); err != nil {
+			end(err)
+			return nil, coord.ErrLater
+		}
+		return nil, nil
+	})
+}
+
+// verdict translates how the wait ended.
+func (r *runCmd) verdict(err error) error {
+	_, byRequest := errors.AsType[stopped](err)
+	switch {
+	case byRequest && r.Forever:
+		return nil
+	case !errors.Is(err, coord.ErrTimeout):
+		return err
+	case errors.Is(err, coord.ErrUnavailable):
+		return err
+	case r.timeout() == 0:
+		return &failure{code: exitWaiting, line: "no signal yet: still waiting", cause: err, bare: true}
+	}
+	return &failure{code: exitTimeout, line: "timeout waiting for signal after " + human(r.timeout()), cause: err, bare: true}
+}
+
+// received is a signal in JSON.
+type received struct {
+	Event  string    `json:"event"`
+	Type   string    `json:"type"`
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	ID     string    `json:"id"`
+	SentAt time.Time `json:"sentAt"`
+	Legacy bool      `json:"legacy,omitempty"`
+	content
+}
+
+func (a *app) saySignal(s *coord.Signal) error {
+	text := fmt.Sprintf("Signal received: %s from %s%s", s.Type, s.From, quoted("payload", s.Payload))
+	return a.say(text, received{
+		Event: "signal", Type: s.Type, From: s.From, To: s.To, ID: s.ID, SentAt: s.SentAt, Legacy: s.Legacy,
+		content: contentOf(s.Payload),
+	})
+}

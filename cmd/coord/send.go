@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/blocking-coordination/coord"
+	"github.com/blocking-coordination/coord/internal/envelope"
+)
+
+type sendCmd struct {
+	From    string        `required:"" help:"The name to send under: joins as a new incarnation of it."`
+	To      string        `required:"" help:"Whom to send to; need not run yet."`
+	Type    string        `default:"wake" help:"What the signal asks for."`
+	Payload string        `placeholder:"TEXT|@FILE|-" help:"What it carries: text, a file's content, or stdin."`
+	Timeout time.Duration `default:"5s" help:"How long to block for the ACK."`
+	NoWait  bool          `help:"Only post it: durable, not waited for."`
+}
+
+// Validate is called by kong.
+func (s *sendCmd) Validate() error {
+	err := errors.Join(checkID("--from", s.From), checkID("--to", s.To), checkID("--type", s.Type))
+	if err == nil && s.Timeout == 0 {
+		err = errors.New("--timeout must be positive; to send without waiting there is --no-wait")
+	}
+	return err
+}
+
+// Run joins, sends and leaves.
+func (s *sendCmd) Run(a *app) error {
+	payload, err := s.payload(a.in)
+	if err != nil {
+		return err
+	}
+	l, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	began := time.Now()
+	me, err := l.join(s.From, s.Timeout)
+	if err != nil {
+		return err
+	}
+	within := s.Timeout - time.Since(began)
+	if s.NoWait {
+		return l.leave(me, s.post(l, me, payload, within))
+	}
+	return l.leave(me, s.send(l, me, payload, within))
+}
+
+func (s *sendCmd) post(l *link, me *coord.Coordinator, payload []byte, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(l.app.ctx, within)
+	defer cancel()
+	id, err := me.Post(ctx, s.To, s.Type, payload)
+	switch {
+	case err == nil:
+		return l.app.say(fmt.Sprintf("posted %s to %s", s.Type, s.To), posted{"posted", s.To, s.Type, id})
+	case errors.Is(err, context.DeadlineExceeded):
+		return l.unavailable(s.Timeout)
+	}
+	return err
+}
+
+type posted struct {
+	Event string `json:"event"`
+	To    string `json:"to"`
+	Type  string `json:"type"`
+	ID    string `json:"signalId"`
+}
+
+type acknowledged struct {
+	Event     string  `json:"event"`
+	From      string  `json:"from"`
+	ID        string  `json:"signalId"`
+	LatencyMs float64 `json:"latencyMs"`
+	Result    *string `json:"result,omitempty"`
+	Base64    []byte  `json:"resultBase64,omitempty"`
+}
+
+func (s *sendCmd) send(l *link, me *coord.Coordinator, payload []byte, within time.Duration) error {
+	ack, err := me.Send(l.app.ctx, s.To, s.Type, payload, coord.Within(within))
+	if err != nil {
+		return s.explain(l, err)
+	}
+	text := fmt.Sprintf("ACK from %s in %s%s", ack.From, brief(ack.Latency), quoted("result", ack.Result))
+	v := acknowledged{Event: "ack", From: ack.From, ID: ack.SignalID, LatencyMs: ack.Latency.Seconds() * 1000}
+	if c := contentOf(ack.Result); c.Text != "" {
+		v.Result = &c.Text
+	} else {
+		v.Base64 = c.Base64
+	}
+	return l.app.say(text, v)
+}
+
+// explain says where the signal is now.
+func (s *sendCmd) explain(l *link, err error) error {
+	_, byRequest := errors.AsType[stopped](err)
+	switch {
+	case !errors.Is(err, coord.ErrNoAck):
+		return err
+	case errors.Is(err, coord.ErrUnavailable):
+		return l.unavailable(s.Timeout)
+	case byRequest:
+		return fmt.Errorf("no ACK from %s yet: the signal stays in its mailbox: %w", s.To, err)
+	case errors.Is(err, coord.ErrTimeout):
+		line := fmt.Sprintf("no ACK from %s after %s: the signal stays in its mailbox and may still be handed over",
+			s.To, human(s.Timeout))
+		return &failure{code: exitTimeout, line: line, cause: err, bare: true}
+	}
+	return err
+}
+
+// payload reads no more than is needed to know that it is too much.
+func (s *sendCmd) payload(stdin io.Reader) ([]byte, error) {
+	file, isFile := strings.CutPrefix(s.Payload, "@")
+	switch {
+	case s.Payload == "-":
+		return readPayload(stdin)
+	case !isFile:
+		return []byte(s.Payload), nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("--payload: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return readPayload(f)
+}
+
+func readPayload(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, envelope.MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("--payload: %w", err)
+	}
+	return b, nil
+}
