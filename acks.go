@@ -39,13 +39,9 @@ func (w *ackWriter) add(a *Coordinator, d *mailbox.Delivery) {
 
 // write empties the queue. What fails stays in it for the next poll: until then the signal is not consumed.
 func (w *ackWriter) write(ctx context.Context) error {
-	defer w.rest()
 	for {
-		w.mu.Lock()
-		owed := w.queue
-		w.queue = nil
-		w.mu.Unlock()
-		if len(owed) == 0 {
+		owed := w.take()
+		if owed == nil {
 			return nil
 		}
 		failed, err := w.writeAll(ctx, owed)
@@ -53,10 +49,23 @@ func (w *ackWriter) write(ctx context.Context) error {
 			w.mu.Lock()
 			w.queue = append(failed, w.queue...)
 			w.mu.Unlock()
+			w.rest()
 			w.client.poller.start()
 			return err
 		}
 	}
+}
+
+// take returns the queue. Where it is empty the writer rests from that very moment on, so that whoever adds to it next
+// starts another.
+func (w *ackWriter) take() (owed []owedAck) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) == 0 {
+		w.restLocked()
+	}
+	owed, w.queue = w.queue, nil
+	return owed
 }
 
 func (w *ackWriter) writeAll(ctx context.Context, owed []owedAck) (failed []owedAck, err error) {
@@ -78,6 +87,10 @@ func (w *ackWriter) writeAll(ctx context.Context, owed []owedAck) (failed []owed
 func (w *ackWriter) rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.restLocked()
+}
+
+func (w *ackWriter) restLocked() {
 	close(w.idle)
 	w.idle = nil
 }

@@ -58,12 +58,13 @@ type Client struct {
 	life context.Context // of everything in the background
 	end  context.CancelFunc
 
-	generation atomic.Pointer[string]
-	recovering atomic.Bool
-	beater     ticker
-	poller     ticker
-	acks       ackWriter
-	background sync.WaitGroup
+	generation  atomic.Pointer[string]
+	recovering  atomic.Bool
+	unrecovered atomic.Bool
+	beater      ticker
+	poller      ticker
+	acks        ackWriter
+	background  sync.WaitGroup
 }
 
 // Open makes the Client of this process. It does no I/O, so it does not fail while the store is down. The caller
@@ -107,7 +108,9 @@ func (c *Client) Close() error {
 	late := append([]*Coordinator(nil), c.members...)
 	c.mu.Unlock()
 	for _, a := range late {
-		a.end(ErrClosed)
+		if a.end(ErrClosed) {
+			c.emit(Left{a.id, a.me.Incarnation})
+		}
 	}
 	c.end()
 	c.beater.stop()

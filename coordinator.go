@@ -3,6 +3,7 @@ package coord
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -24,6 +25,7 @@ type Coordinator struct {
 
 	life context.Context // ends with the reason why this incarnation may not act any more
 	end_ context.CancelCauseFunc
+	over atomic.Bool // ended, by whomever
 
 	turns     turns
 	out       outbox
@@ -80,11 +82,11 @@ func (a *Coordinator) begin(ctx context.Context, generation string) error {
 	if err := a.turns.box.Join(ctx, generation); err != nil {
 		return err
 	}
-	if err := c.add(a); err != nil {
-		return err
-	}
 	if c.hints != nil {
 		a.subscribe = c.hints.Subscribe(c.space.Channel(a.id), a.hint)
+	}
+	if err := c.add(a); err != nil { // from here on, Close may end it
+		return err
 	}
 	c.beater.start()
 	return nil
@@ -115,19 +117,23 @@ func (a *Coordinator) Incarnation() int64 { return a.me.Incarnation }
 // Context ends when this incarnation may not act any more; its cause is ErrClosed or ErrFenced.
 func (a *Coordinator) Context() context.Context { return a.life }
 
-// Leave writes the acknowledgements that are owed, takes the heartbeat away and ends this incarnation. Waits return
+// Leave waits for the handler calls under way, whose context ends, writes the acknowledgements that are owed, takes the heartbeat away and ends this incarnation. Waits return
 // ErrClosed. It is safe to call more than once. An error says what could not be written; the coordinator has left all
 // the same.
 func (a *Coordinator) Leave(ctx context.Context) error {
 	if a.life.Err() != nil {
 		return nil
 	}
-	a.stopServing()
-	err := a.client.acks.flush(ctx)
+	err := a.stopServing(ctx)
+	if e := a.client.acks.flush(ctx); err == nil {
+		err = e
+	}
 	if e := a.turns.flush(ctx); err == nil {
 		err = e
 	}
-	a.end(ErrClosed)
+	if !a.end(ErrClosed) {
+		return nil // somebody was faster
+	}
 	if _, e := a.client.once.Expire(ctx, a.client.space.Heartbeat(a.id), 0); err == nil {
 		err = e
 	}
@@ -138,20 +144,23 @@ func (a *Coordinator) Leave(ctx context.Context) error {
 	return nil
 }
 
-// end: this incarnation does nothing any more.
-func (a *Coordinator) end(cause error) {
+// end: this incarnation does nothing any more. False if that was so before.
+func (a *Coordinator) end(cause error) bool {
+	if a.over.Swap(true) {
+		return false
+	}
 	a.end_(cause)
 	a.client.remove(a)
 	if a.subscribe != nil {
 		a.subscribe()
 	}
 	a.turns.abandon(cause)
+	return true
 }
 
 // fence ends it for good: a later incarnation exists, or it was declared dead.
 func (a *Coordinator) fence() {
-	if a.life.Err() == nil {
-		a.end(ErrFenced)
+	if a.end(ErrFenced) {
 		a.client.emit(Fenced{a.id, a.me.Incarnation})
 	}
 }

@@ -56,14 +56,19 @@ func (c *Client) writeGeneration(ctx context.Context) (string, error) {
 	return c.readGeneration(ctx)
 }
 
-// checkGeneration takes in what a poll or a beat read.
-func (c *Client) checkGeneration(value []byte) {
+var errLost = fmt.Errorf("%w: its generation is gone", ErrStoreRegressed)
+
+// lost reports whether a generation that reads as value says that the store lost its data, or an earlier loss has not
+// been dealt with.
+func (c *Client) lost(value []byte) bool {
 	known := c.generation.Load()
-	if known == nil {
-		return
-	}
-	if found := c.openGeneration(value); found != *known {
-		c.regressed(fmt.Errorf("%w: its generation is gone", ErrStoreRegressed))
+	return known != nil && (c.unrecovered.Load() || c.openGeneration(value) != *known)
+}
+
+// checkGeneration takes in what a poll read.
+func (c *Client) checkGeneration(value []byte) {
+	if c.lost(value) {
+		c.regressed(errLost)
 	}
 }
 
@@ -74,35 +79,38 @@ func (c *Client) regressed(cause error) {
 		return
 	}
 	defer c.recovering.Store(false)
+	c.unrecovered.Store(true) // until all that follows has succeeded: the next poll or beat does it again
 	found, err := c.readGeneration(c.life)
 	if err == nil && found == "" {
 		found, err = c.writeGeneration(c.life)
 	}
 	if err != nil || found == "" {
-		return // the next poll or beat finds it again
+		return
 	}
 	lost := c.generation.Swap(&found)
 	c.emit(StoreRegressed{cause})
 	for _, a := range c.everybody() {
-		a.recover(lost == nil || *lost != found)
+		if e := a.recover(lost == nil || *lost != found); err == nil {
+			err = e
+		}
 	}
+	c.unrecovered.Store(err != nil)
 }
 
 // recover has one coordinator start over. lost: the store's data are gone, not merely some last writes of it.
-func (a *Coordinator) recover(lost bool) {
+func (a *Coordinator) recover(lost bool) error {
 	c := a.client
 	generation := *c.generation.Load()
-	if err := a.register(c.life); err != nil {
-		c.emit(StoreFailed{err})
-	}
+	err := a.register(c.life)
 	a.turns.recover(generation)
 	again := a.out.all()
 	if lost {
 		again = a.out.readdress()
 	}
 	for _, o := range again {
-		if err := a.postNow(c.life, o); err != nil {
-			c.emit(StoreFailed{err})
+		if e := a.postNow(c.life, o); err == nil {
+			err = e
 		}
 	}
+	return err
 }

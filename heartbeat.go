@@ -45,8 +45,8 @@ func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
 	for i, a := range batch {
 		a.beaten(ctx, sent, results[i+1].Err)
 	}
-	if store.FirstError(results[:1]) == nil {
-		c.checkGeneration(results[0].Value)
+	if store.FirstError(results[:1]) == nil && c.lost(results[0].Value) {
+		c.run(func() { c.regressed(errLost) }) // B6: it uses the store at length, and beats do not wait for that
 	}
 }
 

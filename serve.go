@@ -12,7 +12,8 @@ import (
 
 // Handler handles one signal. What it returns is the result in the signal's acknowledgement; an error is a rejection
 // and its text travels to the sender. ErrLater has the signal delivered again. A panic is a rejection. ctx ends when
-// this incarnation may not act any more, or when Serve's context does.
+// this incarnation may not act any more, or when Serve's context does; the call must then return, since Leave and Close
+// wait for it. So it must not call them itself.
 type Handler func(ctx context.Context, s *Signal) (result []byte, err error)
 
 // Workers bounds how many handler calls run at once; 1 by default, which keeps the order of the signals.
@@ -36,22 +37,30 @@ func (s *server) free() bool { return s != nil && s.busy < s.workers }
 // while there is nothing to handle. stop returns when all calls of h have. A coordinator has one handler at a time:
 // ErrInvalidConfig if it has one already.
 func (a *Coordinator) Handle(h Handler, opts ...Option) (stop func(), err error) {
+	s, err := a.handle(h, opts)
+	if err != nil {
+		return nil, err
+	}
+	return func() { a.turns.retire(s, context.Canceled) }, nil
+}
+
+func (a *Coordinator) handle(h Handler, opts []Option) (*server, error) {
 	s := &server{coordinator: a, handler: h, workers: max(optionsOf(opts).workers, 1)}
 	s.ctx, s.cancel = context.WithCancelCause(a.life)
 	if err := a.turns.serve(s); err != nil {
 		return nil, err
 	}
 	a.client.poller.start()
-	return func() { a.turns.retire(s, context.Canceled) }, nil
+	return s, nil
 }
 
 // Serve is Handle, and blocks until ctx ends or this incarnation does; it returns the cause. No call of h is running
 // any more by then.
 func (a *Coordinator) Serve(ctx context.Context, h Handler, opts ...Option) error {
-	if _, err := a.Handle(h, opts...); err != nil {
+	server, err := a.handle(h, opts)
+	if err != nil {
 		return err
 	}
-	server := a.turns.serving()
 	select {
 	case <-ctx.Done():
 		a.turns.retire(server, context.Cause(ctx))
@@ -85,24 +94,44 @@ func (t *turns) serving() *server {
 
 // retire lets s finish what it has begun; it gets nothing more.
 func (t *turns) retire(s *server, cause error) {
-	if s == nil {
-		return
-	}
+	t.dismiss(s, cause)
+	s.running.Wait()
+}
+
+// dismiss is retire without waiting.
+func (t *turns) dismiss(s *server, cause error) {
 	t.mu.Lock()
 	if t.server == s {
 		t.server = nil
 	}
 	t.mu.Unlock()
 	s.cancel(cause)
-	s.running.Wait()
 }
 
-func (a *Coordinator) stopServing() { a.turns.retire(a.turns.serving(), ErrClosed) }
+// stopServing is retire, but waits no longer than ctx.
+func (a *Coordinator) stopServing(ctx context.Context) error {
+	s := a.turns.serving()
+	if s == nil {
+		return nil
+	}
+	a.turns.dismiss(s, ErrClosed)
+	over := make(chan struct{})
+	if !a.client.run(func() { s.running.Wait(); close(over) }) {
+		return ErrClosed
+	}
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // handle runs the handler for d and acknowledges with what came of it (S4).
 func (s *server) handle(d *mailbox.Delivery) {
 	a := s.coordinator
 	defer s.running.Done()
+	a.handedOver(d)
 	result, err := s.call(d)
 	if errors.Is(err, ErrLater) {
 		a.turns.again(d, a.client.Poll)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -104,7 +105,7 @@ func (a *Coordinator) compose(to, typ string, payload []byte, awaited bool, opt 
 		return nil, err
 	}
 	return a.out.compose(envelope.Signal{
-		ID: newID(), Sender: a.id, Receiver: to, Type: typ, Payload: payload,
+		ID: newID(), Sender: a.id, Receiver: to, Type: typ, Payload: slices.Clone(payload),
 		Incarnation: a.me.Incarnation, Session: a.me.Session, ReplyTo: opt.replyTo, Trace: opt.trace,
 	}, awaited)
 }
@@ -140,6 +141,9 @@ func (o *outgoing) noAck(cause error) error {
 // bounded ends with ctx, with this incarnation, or with ErrTimeout after d by the client's clock.
 func (a *Coordinator) bounded(ctx context.Context, d time.Duration) (bounded context.Context, stop func()) {
 	bounded, end := context.WithCancelCause(ctx)
+	if d <= 0 {
+		end(ErrTimeout)
+	}
 	stopTimer := a.client.Clock.AfterFunc(d, func() { end(ErrTimeout) })
 	stopLife := context.AfterFunc(a.life, func() { end(context.Cause(a.life)) })
 	return bounded, func() {

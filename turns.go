@@ -29,6 +29,7 @@ type turns struct {
 	current bool                 // the last read succeeded and no hint was ignored since
 	waiters []*waiter            // in the order in which they came
 	server  *server
+	paused  map[*mailbox.Delivery]func() bool // stops the timers of what is to be delivered again
 	ended   error
 }
 
@@ -193,8 +194,9 @@ func (t *turns) hand(d *mailbox.Delivery) bool {
 	server.busy++
 	server.running.Add(1)
 	t.mu.Unlock()
-	a.handedOver(d)
-	go server.handle(d) // joined by retire
+	if !a.client.run(func() { server.handle(d) }) {
+		server.running.Done() // closed: it is not acknowledged, so the next incarnation gets it
+	}
 	return true
 }
 
@@ -269,13 +271,26 @@ func (t *turns) confirm(d *mailbox.Delivery) {
 
 // again delivers d once more, after a pause.
 func (t *turns) again(d *mailbox.Delivery, pause time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != nil {
+		return
+	}
+	if t.paused == nil {
+		t.paused = map[*mailbox.Delivery]func() bool{}
+	}
+	t.paused[d] = t.coordinator.client.Clock.AfterFunc(pause, func() { t.resume(d) })
+}
+
+func (t *turns) resume(d *mailbox.Delivery) {
+	t.mu.Lock()
+	delete(t.paused, d)
+	t.mu.Unlock()
 	c := t.coordinator.client
-	c.Clock.AfterFunc(pause, func() {
-		if c.enter() {
-			defer c.background.Done()
-			t.do(func(b *mailbox.Box) { b.Return(d) })
-		}
-	})
+	if c.enter() {
+		defer c.background.Done()
+		t.do(func(b *mailbox.Box) { b.Return(d) })
+	}
 }
 
 // flush writes the cursor now.
@@ -304,9 +319,13 @@ func (t *turns) interested() bool {
 func (t *turns) abandon(cause error) {
 	t.mu.Lock()
 	waiters := t.waiters
-	t.waiters, t.server = nil, nil
+	paused := t.paused
+	t.waiters, t.server, t.paused = nil, nil, nil
 	t.ended = cause
 	t.mu.Unlock()
+	for _, stop := range paused {
+		stop() // W6
+	}
 	for _, w := range waiters {
 		w.result <- outcomeOf{err: cause}
 	}

@@ -28,8 +28,9 @@ type Signal struct {
 func public(d *mailbox.Delivery) *Signal {
 	s := d.Signal
 	return &Signal{
-		ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type, Payload: s.Payload,
-		SentAt: s.Time, ReplyTo: s.ReplyTo, Trace: s.Trace, Legacy: d.Legacy,
+		ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type,
+		Payload: slices.Clone(s.Payload), // the caller's, whereas the ACK covers what was sent
+		SentAt:  s.Time, ReplyTo: s.ReplyTo, Trace: s.Trace, Legacy: d.Legacy,
 	}
 }
 
@@ -103,8 +104,7 @@ func (a *Coordinator) Wait(ctx context.Context, opts ...Option) (*Signal, error)
 	number := waits.Add(1)
 	c.emit(WaitStarted{By: a.id, Wait: number})
 	a.turns.enlist(w)
-	stop := c.Clock.AfterFunc(within, func() { a.turns.expire(w, within) })
-	defer stop()
+	defer a.turns.expireAfter(w, within)()
 	c.poller.start()
 	r := a.turns.await(ctx, w)
 	c.emit(WaitEnded{By: a.id, Wait: number, Blocked: c.Clock.Now().Sub(began), Err: r.err})
@@ -165,6 +165,15 @@ func (t *turns) withdraw(w *waiter) bool {
 		t.waiters = slices.Delete(t.waiters, i, i+1)
 	}
 	return i >= 0
+}
+
+// expireAfter has w expire after within, at once where that is nothing: a fake clock may not move any more.
+func (t *turns) expireAfter(w *waiter, within time.Duration) (stop func() bool) {
+	if within <= 0 {
+		t.expire(w, within)
+		return func() bool { return false }
+	}
+	return t.coordinator.client.Clock.AfterFunc(within, func() { t.expire(w, within) })
 }
 
 // expire ends w at its timeout. W3: what is visible now is still returned, so the store is read once more.
