@@ -13,7 +13,7 @@ import (
 )
 
 type demoCmd struct {
-	Pace time.Duration `default:"250ms" help:"Pause after each line, for reading along; 0 for none."`
+	Pace time.Duration `default:"200ms" help:"Pause after each line, for reading along; 0 for none."`
 }
 
 // scene is one part of the story. play uses the real API and returns an error if what it tells did not happen.

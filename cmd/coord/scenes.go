@@ -202,7 +202,7 @@ func sceneTimeout(s *stage) error {
 	if took := time.Since(began); !errors.Is(err, coord.ErrTimeout) || took < within {
 		return fmt.Errorf("the wait ended after %v with %v", took, err)
 	}
-	s.seen("coord-b: %v", err)
+	s.seen("%v", err)
 	if _, err := a.Post(s.app.ctx, "coord-b", "wake", nil); err != nil {
 		return err
 	}
