@@ -1,5 +1,5 @@
-// Package bench_test measures signal latency: go test -bench . ./bench
-package bench_test
+// The same under the testing package: go test -bench . ./bench
+package main_test
 
 import (
 	"context"
