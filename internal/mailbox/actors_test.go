@@ -148,7 +148,8 @@ type receiver struct {
 	noticed    int // the moment at which it last recovered
 
 	handed, returned map[signalKey]bool
-	acked            map[signalKey]bool // ACKs that stood when it joined or asked
+	acked            map[signalKey]bool // ACKs that stood when it joined
+	asked            map[signalKey]bool // ACKs that stood when it last asked
 	unacked          []*mailbox.Delivery
 	highest          map[string]uint64
 	heard            int // hints
@@ -329,7 +330,7 @@ func (r *receiver) handOver() {
 		d, ask := r.box.Take(all)
 		switch {
 		case ask:
-			r.know()
+			r.asked = r.scene.standing()
 			if r.box.Ask(ctx, all) != nil {
 				return
 			}
@@ -342,13 +343,6 @@ func (r *receiver) handOver() {
 		}
 	}
 	r.box.Rest()
-}
-
-// know remembers which ACKs stand before the box asks for them.
-func (r *receiver) know() {
-	for k := range r.scene.standing() {
-		r.acked[k] = true
-	}
 }
 
 func (r *receiver) give(d *mailbox.Delivery) {

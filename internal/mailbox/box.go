@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/ticketlog"
@@ -27,18 +28,24 @@ type Box struct {
 
 	generation string
 	reader     ticketlog.Reader
-	inbox      []*Delivery          // read and not handed over, by ticket
-	handed     map[string]*Delivery // by signal id: handed over by this incarnation
-	pending    []*Delivery          // those of handed whose ACK is not confirmed
-	order      []string             // the ids of the others, oldest first
-	floors     map[string]uint64    // by session: the highest seq that was forgotten
-	forgetful  bool                 // floors were forgotten too
-	again      []*Delivery          // their ACKs have to be written once more
-	done       []int64              // consumed tickets whose entries are to be deleted
-	dirty      bool                 // the cursor may have moved since it was written
+	inbox      []*Delivery        // read and not handed over, by ticket
+	handed     map[name]*Delivery // handed over by this incarnation
+	pending    []*Delivery        // those of handed whose ACK is not confirmed
+	order      []name             // the names of the others, oldest first
+	floors     map[string]uint64  // by session: the highest seq that was forgotten
+	forgot     time.Time          // floors were forgotten of signals that were written before this
+	again      []*Delivery        // their ACKs have to be written once more
+	done       []int64            // consumed tickets whose entries are to be deleted
+	dirty      bool               // the cursor may have moved since it was written
 	pass       int
+	rumour     int64 // the highest incarnation that a signal was addressed to, while that is to be checked
 	superseded bool
 }
+
+// name tells signals apart: an id is unique within its sender only, as the key of its ACK says too.
+type name struct{ sender, id string }
+
+func nameOf(s *envelope.Signal) name { return name{s.Sender, s.ID} }
 
 // admit takes in the entry that stands under ticket.
 func (b *Box) admit(ticket int64, data []byte) {
@@ -48,18 +55,23 @@ func (b *Box) admit(ticket int64, data []byte) {
 		b.consume(ticket) // S7: stepped over
 		return
 	}
-	if b.superseded = b.superseded || s.To.Incarnation > b.Me.Incarnation; b.superseded {
-		return
-	}
-	if d := b.handed[s.ID]; d != nil {
+	b.rumour = max(b.rumour, s.To.Incarnation)
+	if d := b.handed[nameOf(s)]; d != nil {
 		b.double(d, ticket)
 		return
 	}
-	if i := slices.IndexFunc(b.inbox, func(d *Delivery) bool { return d.Signal.ID == s.ID }); i >= 0 {
+	if i := b.waiting(s); i >= 0 {
 		b.inbox[i].tickets = append(b.inbox[i].tickets, ticket)
 		return
 	}
 	b.insert(&Delivery{Signal: s, Ticket: ticket, tickets: []int64{ticket}, ask: !b.mine(s), asked: -1})
+}
+
+func (b *Box) knows(s *envelope.Signal) bool { return b.handed[nameOf(s)] != nil || b.waiting(s) >= 0 }
+
+// waiting is the place of s in the inbox, or -1.
+func (b *Box) waiting(s *envelope.Signal) int {
+	return slices.IndexFunc(b.inbox, func(d *Delivery) bool { return nameOf(d.Signal) == nameOf(s) })
 }
 
 func (b *Box) insert(d *Delivery) {
@@ -72,7 +84,11 @@ func (b *Box) open(data []byte) (*envelope.Signal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, envelope.CheckTime(s.Time, b.Now(), b.Times.Ack, b.Times.MaxAhead)
+	return s, b.checkTime(s)
+}
+
+func (b *Box) checkTime(s *envelope.Signal) error {
+	return envelope.CheckTime(s.Time, b.Now(), b.Times.Ack, b.Times.MaxAhead)
 }
 
 func (b *Box) refuse(err error) {
@@ -84,11 +100,7 @@ func (b *Box) refuse(err error) {
 // mine reports whether s cannot have been consumed by anybody but me: it was addressed to my session, so it was written
 // after I joined, and its id is as young as that. What I handed over myself, I remember, or it is below the floor.
 func (b *Box) mine(s *envelope.Signal) bool {
-	if s.To != b.Me || s.Round != "" {
-		return false
-	}
-	floor, known := b.floors[s.Session]
-	return s.Seq > floor && (known || !b.forgetful)
+	return s.To == b.Me && s.Round == "" && s.Seq > b.floors[s.Session] && s.Time.After(b.forgot)
 }
 
 // double: an entry of a signal that I handed over. It is consumed when the first is acknowledged, and asks for the ACK
@@ -126,21 +138,17 @@ func (b *Box) Hint(payload []byte) bool {
 		return true
 	}
 	s, err := b.open(payload[space+1:])
-	if err != nil || !b.mine(s) || b.knows(s.ID) || !b.reader.Offer(ticket) {
+	if err != nil || !b.mine(s) || b.knows(s) || !b.reader.Offer(ticket) {
 		return false
 	}
 	b.insert(&Delivery{Signal: s, Ticket: ticket, hinted: true})
 	return true
 }
 
-func (b *Box) knows(id string) bool {
-	return b.handed[id] != nil || slices.ContainsFunc(b.inbox, func(d *Delivery) bool { return d.Signal.ID == id })
-}
-
 // Take hands over the first signal in order that match accepts. ask reports that the caller has to Ask first: an
 // earlier incarnation may have acknowledged a signal that match accepts.
 func (b *Box) Take(match func(*envelope.Signal) bool) (d *Delivery, ask bool) {
-	if b.superseded {
+	if b.superseded || b.rumour > b.Me.Incarnation {
 		return nil, false
 	}
 	i := slices.IndexFunc(b.inbox, func(d *Delivery) bool { return match(d.Signal) })
@@ -158,9 +166,9 @@ func (b *Box) Take(match func(*envelope.Signal) bool) (d *Delivery, ask bool) {
 
 func (b *Box) remember(d *Delivery) {
 	if b.handed == nil {
-		b.handed, b.floors = map[string]*Delivery{}, map[string]uint64{}
+		b.handed, b.floors = map[name]*Delivery{}, map[string]uint64{}
 	}
-	b.handed[d.Signal.ID] = d
+	b.handed[nameOf(d.Signal)] = d
 	b.pending = append(b.pending, d)
 }
 
@@ -170,8 +178,8 @@ func (b *Box) unpend(d *Delivery) {
 
 // Return takes back a delivery that was handed over and is to be delivered again.
 func (b *Box) Return(d *Delivery) {
-	if b.handed[d.Signal.ID] == d && d.sealed == nil {
-		delete(b.handed, d.Signal.ID)
+	if b.handed[nameOf(d.Signal)] == d && d.sealed == nil {
+		delete(b.handed, nameOf(d.Signal))
 		b.unpend(d)
 		b.insert(d)
 	}
@@ -192,19 +200,20 @@ func (b *Box) settled(d *Delivery) {
 	b.unpend(d)
 	b.consume(d.tickets...)
 	d.tickets = nil
-	b.order = append(b.order, d.Signal.ID)
+	b.order = append(b.order, nameOf(d.Signal))
 	for len(b.order) > remembered {
 		b.forget(b.order[0])
 		b.order = b.order[1:]
 	}
 }
 
-// forget: below the floor, the ACK is asked.
-func (b *Box) forget(id string) {
-	s := b.handed[id].Signal
-	delete(b.handed, id)
+// forget: below the floor, the ACK is asked. So it is for whatever may have had a floor that was forgotten: that was
+// admitted before now, so it was written before the latest time that was admissible.
+func (b *Box) forget(n name) {
+	s := b.handed[n].Signal
+	delete(b.handed, n)
 	if len(b.floors) >= remembered {
-		b.floors, b.forgetful = map[string]uint64{}, true
+		b.floors, b.forgot = map[string]uint64{}, b.Now().Add(b.Times.MaxAhead)
 	}
 	b.floors[s.Session] = max(b.floors[s.Session], s.Seq)
 }

@@ -38,7 +38,7 @@ func (s *scene) lose(a *sim.Actor) {
 	}
 	s.lost = s.moment()
 	for _, r := range s.receivers {
-		r.acked = map[signalKey]bool{}
+		r.acked, r.asked = nil, nil
 	}
 	s.world.Seen("loss")
 	a.Note("the store loses %d keys", len(all))

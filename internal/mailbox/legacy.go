@@ -58,7 +58,7 @@ func (b *Box) admitLegacy(ctx context.Context, value []byte) error {
 		return err
 	}
 	b.Legacy.last = value
-	if err != nil && !b.knows(s.ID) {
+	if err != nil && !b.knows(s) {
 		b.insert(&Delivery{Signal: s, Legacy: true})
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/ticketlog"
@@ -34,8 +35,20 @@ func (b *Box) Join(ctx context.Context, generation string) error {
 // Recover has everything read again, because the store may have lost something. What was handed over stays so.
 func (b *Box) Recover(generation string) {
 	b.generation, b.dirty = generation, true
-	b.done = nil // their numbers may be given out a second time
+	b.disown()
 	b.reader.Recheck()
+}
+
+// disown: the tickets that are known of signals may be given out a second time, so nothing is deleted by them. What
+// still stands there is found again, as a double that asks for its ACK: the store may have lost that too.
+func (b *Box) disown() {
+	b.done = nil
+	for _, d := range slices.Concat(b.inbox, b.pending) {
+		d.tickets, d.hinted = nil, false
+	}
+	for _, n := range b.order {
+		b.handed[n].hinted = false
+	}
 }
 
 // TailKey is the key whose value tells whether there is something to read: see Idle.
@@ -55,17 +68,35 @@ func (b *Box) Idle(value []byte) bool {
 func (b *Box) Read(ctx context.Context) error {
 	b.pass++
 	entries, err := b.reader.Read(ctx)
-	return b.admitAll(entries, err)
+	return b.admitAll(ctx, entries, err)
 }
 
-func (b *Box) admitAll(entries []ticketlog.Entry, err error) error {
+func (b *Box) admitAll(ctx context.Context, entries []ticketlog.Entry, err error) error {
 	for _, e := range entries {
 		b.admit(e.Ticket, e.Value)
+	}
+	if doubt := b.heed(ctx); doubt != nil {
+		return doubt
+	}
+	return err
+}
+
+// heed asks the counter whether there is a later incarnation, where a signal speaks of one. Its word alone is not
+// enough: after a store loss the numbers begin again, and old ones are still in the senders' minds. Until the answer
+// nothing is handed over.
+func (b *Box) heed(ctx context.Context) error {
+	if b.rumour > b.Me.Incarnation && !b.superseded {
+		raw, err := b.Store.Get(ctx, b.Space.Incarnation(b.Self))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		n, _ := strconv.ParseInt(string(raw), 10, 64) // 0 where there is none
+		b.rumour, b.superseded = 0, n > b.Me.Incarnation
 	}
 	if b.superseded {
 		return ErrSuperseded
 	}
-	return err
+	return nil
 }
 
 // Ask finds out which of the signals that match accepts, and that an earlier incarnation may have acknowledged, are
@@ -83,20 +114,33 @@ func (b *Box) Ask(ctx context.Context, match func(*envelope.Signal) bool) error 
 	for i, d := range doubtful {
 		switch {
 		case err != nil:
-		case acks[i] == nil:
-			d.asked = b.pass
+		case acks[i] != nil:
+			b.drop(d, acks[i])
 		default:
-			b.drop(d)
+			b.clear(d)
 		}
 	}
 	return err
 }
 
+// clear: no ACK of d stands. That is no answer where d is so old that its ACK may have expired meanwhile.
+func (b *Box) clear(d *Delivery) {
+	d.asked = b.pass
+	if err := b.checkTime(d.Signal); err != nil {
+		b.refuse(err)
+		b.inbox = slices.DeleteFunc(b.inbox, func(o *Delivery) bool { return o == d })
+		b.consume(d.tickets...)
+	}
+}
+
 // Rest ends a pass: what Ask found out is too old to hand anything over by.
 func (b *Box) Rest() { b.pass++ }
 
-// drop: somebody before me handed d over and its ACK stands (S2).
-func (b *Box) drop(d *Delivery) {
+// drop: somebody before me handed d over and its ACK stands (S2). It is kept, in case the store loses it.
+func (b *Box) drop(d *Delivery, ack *envelope.Ack) {
+	if sealed, err := envelope.AppendAck(nil, b.Ring, ack); err == nil {
+		d.sealed = sealed
+	}
 	b.inbox = slices.DeleteFunc(b.inbox, func(o *Delivery) bool { return o == d })
 	b.remember(d)
 	b.settled(d)
@@ -135,7 +179,7 @@ func AckOps(ops []store.Op, p *Post, d *Delivery) []store.Op {
 		return legacyAckOps(ops, p, d)
 	}
 	return append(ops,
-		store.SetEXOp(p.Space.Ack(s.Sender, s.ID), d.sealed, p.Times.Ack),
+		store.SetEXOp(p.Space.Ack(s.Sender, s.ID), d.sealed, p.Times.Ack+2*p.Times.MaxAhead), // it outlives its signal
 		store.PublishOp(p.Space.Channel(s.Sender), AckHint(s.ID, d.sealed)))
 }
 
@@ -156,7 +200,8 @@ func (b *Box) Owed() int { return len(b.done) + b.reader.Hinted() }
 // late or never: a lagging cursor costs a successor some reading, no more.
 func (b *Box) Flush(ctx context.Context) error {
 	for b.reader.Hinted() > 0 {
-		if err := b.admitAll(b.reader.Verify(ctx)); err != nil {
+		entries, err := b.reader.Verify(ctx)
+		if err := b.admitAll(ctx, entries, err); err != nil {
 			return err
 		}
 	}
@@ -188,15 +233,11 @@ func (b *Box) write(ctx context.Context, cursor []byte) error {
 	return nil
 }
 
-// lowest is the lowest ticket that is not consumed: unread, or not handed over, or not acknowledged.
+// lowest is the lowest ticket that is not consumed: unread, or not handed over, or not acknowledged. A
+// signal that came by a hint has no ticket but the reader's until its entry is read.
 func (b *Box) lowest() int64 {
 	lowest := b.reader.Lowest()
-	for _, d := range b.inbox {
-		if !d.Legacy {
-			lowest = min(lowest, slices.Min(append(d.tickets, d.Ticket)))
-		}
-	}
-	for _, d := range b.pending {
+	for _, d := range slices.Concat(b.inbox, b.pending) {
 		for _, t := range d.tickets {
 			lowest = min(lowest, t)
 		}

@@ -181,7 +181,7 @@ func (s *scene) handedOver(r *receiver, d *mailbox.Delivery) {
 		s.broken("S3: %s was handed over, and nobody sent that: %+v", d.Signal.ID, d.Signal)
 	case r.handed[k] && !r.returned[k]:
 		s.broken("S2: %v was handed over twice by %s", k, r.actor.Name)
-	case r.acked[k]:
+	case r.acked[k] || r.asked[k] && (d.Signal.To != r.box.Me || d.Signal.Round != ""):
 		s.broken("S2: %v was handed over by %s, but its ACK stood before", k, r.actor.Name)
 	case r.superseded:
 		s.broken("superseded: %s hands %v over after it knew", r.actor.Name, k)
@@ -342,7 +342,7 @@ func (s *scene) handedByTheLiving(k signalKey) bool {
 // checkOrder: q was begun after p was confirmed. Neither a loss of the store nor forged numbers keep the order.
 func (s *scene) checkOrder(p, q *post) {
 	kp, kq := keyOf(p.signal), keyOf(q.signal)
-	if p.signal.Sender != q.signal.Sender || p.confirmed == 0 || p.confirmed > s.begun(kq) || s.lost > 0 || s.lies {
+	if p.signal.Sender != q.signal.Sender || p.confirmed == 0 || p.confirmed > s.begun(kq) || s.lost > 0 || s.lies || s.stale {
 		return
 	}
 	if hp, hq := s.firstHand(kp), s.firstHand(kq); hp > 0 && hq > 0 && hp > hq {

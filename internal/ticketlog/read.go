@@ -52,6 +52,9 @@ func (r *Reader) StartAt(ticket int64) {
 // the caller still holds a lower one.
 func (r *Reader) Lowest() int64 {
 	lowest := max(r.next, 1)
+	if len(r.audits) > 0 {
+		return 1 // what stands below the position is not known yet
+	}
 	if len(r.holes) > 0 {
 		lowest = min(lowest, r.holes[0].ticket)
 	}
@@ -85,7 +88,7 @@ func (r *Reader) settleUpTo(tail int64) {
 // reader goes on. What it finds may have been returned before.
 func (r *Reader) Recheck() {
 	r.hinted = nil // they are found like all others
-	r.audits = []time.Time{r.Now(), r.Now().Add(r.Times.Skip/2 + time.Millisecond)}
+	r.audits = make([]time.Time, 2)
 }
 
 // audit lists what stands below the position, and has it read.
@@ -97,7 +100,10 @@ func (r *Reader) audit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.audits = r.audits[1:]
+	if r.audits = r.audits[1:]; len(r.audits) > 0 {
+		// Counted from here, where the counter is known to be past every number that is looked for.
+		r.audits[0] = r.Now().Add(r.Times.Skip/2 + time.Millisecond)
+	}
 	for _, n := range found {
 		r.note(n, r.Now())
 	}
@@ -142,20 +148,28 @@ func (r *Reader) Offer(ticket int64) bool {
 	return true
 }
 
-// Passed reports whether ticket was looked at already.
-func (r *Reader) Passed(ticket int64) bool { return ticket < r.next }
+// Passed reports whether ticket was looked at already and is no open hole.
+func (r *Reader) Passed(ticket int64) bool {
+	return ticket < r.next && !slices.ContainsFunc(r.holes, func(h hole) bool { return h.ticket == ticket })
+}
 
 // Hinted is how many entries were taken on a hint's word and not verified yet.
 func (r *Reader) Hinted() int { return len(r.hinted) }
 
-// Verify reads the entries that were taken on a hint's word. They are returned like any other; one that is absent
-// becomes a hole.
+// Verify reads the entries that were taken on a hint's word. They are returned like any other. One that is absent
+// becomes a hole, or, where nothing shows that its ticket was ever taken, is to be read as if there had been no hint.
 func (r *Reader) Verify(ctx context.Context) ([]Entry, error) {
 	hinted := r.hinted[:min(len(r.hinted), batchSize)]
 	if len(hinted) == 0 {
 		return nil, nil
 	}
-	return r.visit(ctx, slices.Clone(hinted))
+	hinted = slices.Clone(hinted)
+	taken, err := r.visit(ctx, hinted)
+	for last := len(r.holes) - 1; last >= 0 && r.holes[last].ticket == r.next-1 && slices.Contains(hinted, r.next-1); last-- {
+		r.holes = r.holes[:last]
+		r.next--
+	}
+	return taken, err
 }
 
 // TailKey is the key of the counter, for a caller that reads many of them in one trip.
