@@ -64,7 +64,7 @@ func TestCombinerGathersThoseWhoWait(t *testing.T) {
 func TestCombinerTakes(t *testing.T) {
 	t.Parallel()
 	c := &combiner{timeout: time.Second}
-	hasty, cancel := context.WithTimeout(t.Context(), time.Second)
+	hasty, cancel := context.WithTimeout(t.Context(), time.Second/4)
 	defer cancel()
 	easy, cancelEasy := context.WithTimeout(t.Context(), time.Hour)
 	defer cancelEasy()

@@ -32,9 +32,9 @@ var (
 // An operation ends at the deadline of its context, or after the operation timeout (see WithTimeout), whichever comes
 // first. A cancelled context does not interrupt an answer that is being waited for: that ends with the timeout.
 //
-// On a single server, operations of callers that are busy at the same time leave together in one pipeline. One may then
-// take two timeouts: that of the trip which it had to wait for, and that of its own. Who has a deadline before that goes
-// alone, and is not kept waiting.
+// On a single server, operations of callers that are busy at the same time leave together in one pipeline. One without a
+// deadline may then take two timeouts: that of the trip which it had to wait for, and that of its own. Nobody is kept
+// beyond his deadline, and who has less than half a timeout left goes alone.
 type Store struct {
 	driver // the operations, on the pool that everybody shares
 
