@@ -84,7 +84,7 @@ func BenchmarkMemory(b *testing.B) {
 }
 
 func BenchmarkRedis(b *testing.B) {
-	url := redistest.Start(b).URL()
+	url := redistest.Start(b, redistest.WithoutPersistence()).URL()
 	for _, pairs := range []int{1, 16, 64} {
 		b.Run(fmt.Sprintf("pairs=%d", pairs), func(b *testing.B) {
 			sendWait(b, overRedis(b, url), overRedis(b, url), pairs)
@@ -95,7 +95,7 @@ func BenchmarkRedis(b *testing.B) {
 // BenchmarkBarePubSub is the yardstick: go-redis's publish and subscribe there and back, unsigned and kept nowhere.
 func BenchmarkBarePubSub(b *testing.B) {
 	ctx := context.Background()
-	s := redistest.Start(b)
+	s := redistest.Start(b, redistest.WithoutPersistence())
 	open := func() *redis.Client { return redis.NewClient(&redis.Options{Addr: s.Addr}) }
 	there, back := open(), open()
 	defer there.Close()

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,7 @@ type plan struct {
 	json   string
 	plot   string
 	core   int
+	only   string
 }
 
 func main() {
@@ -38,6 +40,7 @@ func main() {
 	flag.StringVar(&p.json, "json", "", "write the rows to this file")
 	flag.StringVar(&p.plot, "plot", "", "write the latency distributions to this SVG file")
 	flag.IntVar(&p.core, "core", -1, "the core to pin to; -1 is the last one, -2 is no pinning")
+	flag.StringVar(&p.only, "only", "", "only the phases with this in their names")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -69,7 +72,7 @@ func (p plan) sized() plan {
 	return p
 }
 
-// measureAll is the run: the phases in order, then the report.
+// measureAll is the run: its phases in order, then the report.
 func measureAll(ctx context.Context, p plan, pinned string) error {
 	server, err := startServer()
 	if err != nil {
@@ -79,6 +82,9 @@ func measureAll(ctx context.Context, p plan, pinned string) error {
 	r := &run{plan: p, ctx: ctx, server: server, report: newReport(pinned), began: time.Now()}
 	r.report.redis = server.version()
 	for _, phase := range r.phases() {
+		if !strings.Contains(phase.name, p.only) {
+			continue
+		}
 		r.progress(phase.name)
 		if err := phase.do(); err != nil {
 			return fmt.Errorf("%s: %w", phase.name, err)
