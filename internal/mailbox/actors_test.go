@@ -21,14 +21,16 @@ type sender struct {
 	post    *mailbox.Post
 	name    string
 	session string
-	seq     uint64
 	seen    envelope.Instance // the receiver as last seen in an ACK
 }
 
-// spawnSender starts a life of a sender: it repeats old, and goes on with its signal number from.
+// spawnSender starts a life of a sender: it goes on with signal number from, and then repeats old.
 func (s *scene) spawnSender(name string, from int, old []*post) {
 	s.world.Spawn(name, func(a *sim.Actor) {
-		me := &sender{scene: s, actor: a, port: &port{a.Store(), s}, name: name, session: s.unique("x")}
+		me := &sender{scene: s, actor: a, port: &port{Store: a.Store(), scene: s}, name: name, session: s.unique("x")}
+		if s.shared {
+			me.session = "x"
+		}
 		me.post = &mailbox.Post{
 			Store: through(s.m.sender, me.port), Space: space, Ring: ring, Times: times, Now: a.Now,
 		}
@@ -36,14 +38,17 @@ func (s *scene) spawnSender(name string, from int, old []*post) {
 		defer func() {
 			if a.Crashed() && !s.over && s.restarts > 0 {
 				s.restarts--
+				if s.rounds {
+					next++ // it is among the unfinished
+				}
 				s.spawnSender(name+"'", next, me.unfinished())
 			}
 		}()
-		for _, p := range old {
-			me.send(p.signal.ID, p.signal.Round, p.signal.Payload)
-		}
 		for ; next < s.signals; next++ {
 			me.send(me.id(next), me.round(), fmt.Append(nil, me.base(), " ", next))
+		}
+		for _, p := range old {
+			me.send(p.signal.ID, p.signal.Round, p.signal.Payload)
 		}
 	})
 }
@@ -85,6 +90,8 @@ func (s *sender) send(id, round string, payload []byte) {
 	for i := range attempts {
 		s.attempt(p)
 		if !s.scene.send && p.confirmed > 0 {
+			s.actor.Sleep(time.Second)
+			s.look(p)
 			return
 		}
 		if s.look(p); p.acked || s.scene.m.once && p.confirmed > 0 {
@@ -97,20 +104,21 @@ func (s *sender) send(id, round string, payload []byte) {
 }
 
 func (s *sender) attempt(p *post) {
-	if s.scene.m.renamed {
-		p = s.renamed(p)
-	}
 	err := s.post.Append(ctx, "r", p.sealed)
+	if s.scene.m.renamed && err != nil {
+		p = s.make(p.signal.ID+"-again", p.signal.Round, p.signal.Payload)
+		err = s.post.Append(ctx, "r", p.sealed)
+	}
 	if p.confirmed == 0 && (err == nil || s.scene.m.hopeful) {
 		p.confirmed = s.scene.moment()
 	}
 }
 
 func (s *sender) make(id, round string, payload []byte) *post {
-	s.seq++
+	s.scene.seq++
 	signal := &envelope.Signal{
 		ID: id, Sender: s.base(), Receiver: "r", Type: "wake", Time: s.actor.Now().Add(s.scene.ahead),
-		Incarnation: 1, Session: s.session, Seq: s.seq, To: s.seen, Round: round, Payload: payload,
+		Incarnation: 1, Session: s.session, Seq: s.scene.seq, To: s.seen, Round: round, Payload: payload,
 	}
 	sealed, err := envelope.AppendSignal(nil, ring, signal)
 	if err != nil {
@@ -123,7 +131,7 @@ func (s *sender) make(id, round string, payload []byte) *post {
 
 // look polls for the ACK of p.
 func (s *sender) look(p *post) {
-	if !s.scene.send && s.scene.losses == 0 && s.scene.attacks == 0 {
+	if !s.scene.send && s.scene.losses == 0 && s.scene.attacks == 0 && !s.scene.hints {
 		return
 	}
 	if s.scene.m.loose {
@@ -150,6 +158,8 @@ type receiver struct {
 	handed, returned map[signalKey]bool
 	acked            map[signalKey]bool // ACKs that stood when it joined
 	asked            map[signalKey]bool // ACKs that stood when it last asked
+	contents         map[string]bool    // the payloads of what was handed over
+	believed         map[string][]byte  // by key: what hints said
 	unacked          []*mailbox.Delivery
 	highest          map[string]uint64
 	heard            int // hints
@@ -160,7 +170,7 @@ type receiver struct {
 // spawnReceiver starts a life of the receiver; where it crashes, the next one.
 func (s *scene) spawnReceiver() {
 	s.world.Spawn(s.unique("r"), func(a *sim.Actor) {
-		me := &receiver{scene: s, actor: a, port: &port{a.Store(), s}}
+		me := &receiver{scene: s, actor: a, port: &port{Store: a.Store(), scene: s}}
 		s.receivers = append(s.receivers, me)
 		defer func() {
 			if a.Crashed() && !s.over {
@@ -180,6 +190,7 @@ func (r *receiver) incarnate() {
 	s := r.scene
 	r.born = s.moment()
 	r.handed, r.returned, r.highest = map[signalKey]bool{}, map[signalKey]bool{}, map[string]uint64{}
+	r.port.owner, r.contents, r.believed = r, map[string]bool{}, map[string][]byte{}
 	n, err := r.port.Incr(ctx, space.Incarnation("r"))
 	for err != nil {
 		n, err = r.port.Incr(ctx, space.Incarnation("r"))
@@ -222,9 +233,6 @@ func (r *receiver) current() bool {
 	if err != nil || string(g) == r.generation {
 		return err == nil
 	}
-	if r.scene.m.trusting {
-		g = r.cursorGeneration(g)
-	}
 	return r.move(string(g))
 }
 
@@ -248,7 +256,12 @@ func (r *receiver) move(generation string) bool {
 
 func (r *receiver) join(generation string) bool {
 	r.acked = r.scene.standing()
-	r.deafen()
+	if _, err := r.scene.mem.Get(ctx, space.Cursor("r")); err == nil {
+		r.scene.world.Seen("cursor used")
+	}
+	if r.scene.m.deaf {
+		r.deafen(generation)
+	}
 	return r.box.Join(ctx, generation) == nil
 }
 
@@ -264,6 +277,7 @@ func (r *receiver) listen() bool {
 			before := r.box.Waiting()
 			if r.box.Hint(payload); r.box.Waiting() > before {
 				s.world.Seen("hint taken")
+				r.believe(payload)
 				r.actor.Note("takes the hint %.60q", payload)
 				read = read && !s.maybe("no read")
 			}
@@ -282,7 +296,7 @@ func (r *receiver) hint() []byte {
 	if s.lies {
 		kinds = 6
 	}
-	switch s.c.Choose("hint", kinds) {
+	switch s.c.Choose("next", kinds) {
 	case 0:
 		r.heard++
 		return s.air[min(r.heard, len(s.air))-1]
@@ -290,11 +304,11 @@ func (r *receiver) hint() []byte {
 		r.heard++
 		return nil
 	case 2, 3:
-		return s.air[s.c.Choose("which hint", len(s.air))]
+		return s.air[s.c.Choose("next", len(s.air))]
 	}
-	payload := s.air[s.c.Choose("which hint", len(s.air))]
+	payload := s.air[s.c.Choose("next", len(s.air))]
 	s.world.Seen("hint lied")
-	return store.AppendHint(int64(1+s.c.Choose("number", s.senders*s.signals+2)), payload[bytes.IndexByte(payload, ' ')+1:])
+	return store.AppendHint(int64(1+s.c.Choose("next", s.senders*s.signals+2)), payload[bytes.IndexByte(payload, ' ')+1:])
 }
 
 func (r *receiver) read() {

@@ -3,6 +3,7 @@ package mailbox_test
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/sim"
@@ -15,6 +16,7 @@ func (s *scene) spawnHavoc() {
 	if s.losses > 0 {
 		s.world.Spawn("loss", func(a *sim.Actor) {
 			for range s.losses {
+				s.bide(a)
 				s.lose(a)
 				a.Sleep(0)
 			}
@@ -23,10 +25,18 @@ func (s *scene) spawnHavoc() {
 	if s.attacks > 0 {
 		s.world.Spawn("mallory", func(a *sim.Actor) {
 			for range s.attacks {
+				s.bide(a)
 				s.attack(a)
 				a.Sleep(0)
 			}
 		})
+	}
+}
+
+// bide lets some of the run pass.
+func (s *scene) bide(a *sim.Actor) {
+	if s.drawn {
+		a.Sleep(time.Duration(s.c.Choose("next", 6)) * time.Second)
 	}
 }
 
@@ -50,7 +60,7 @@ func (s *scene) attack(a *sim.Actor) {
 	if len(s.posts) == 0 {
 		return
 	}
-	p := s.posts[s.c.Choose("which signal", len(s.posts))]
+	p := s.posts[s.c.Choose("next", len(s.posts))]
 	kind := s.c.Choose("next", 6)
 	switch kind {
 	case 0: // an old signal under a new ticket
@@ -65,7 +75,7 @@ func (s *scene) attack(a *sim.Actor) {
 		s.moveAck()
 	case 5: // an old cursor
 		if len(s.cursors) > 0 {
-			_ = s.mem.SetEX(ctx, space.Cursor("r"), s.cursors[s.c.Choose("which cursor", len(s.cursors))], times.Cursor)
+			_ = s.mem.SetEX(ctx, space.Cursor("r"), s.cursors[s.c.Choose("next", len(s.cursors))], times.Cursor)
 		}
 	}
 	a.Note("attack %d with %s", kind, p.signal.ID)
@@ -93,7 +103,7 @@ func (s *scene) moveAck() {
 	if len(stand) == 0 {
 		return
 	}
-	data, _ := s.mem.Get(ctx, stand[s.c.Choose("which ACK", len(stand))])
+	data, _ := s.mem.Get(ctx, stand[s.c.Choose("next", len(stand))])
 	for _, p := range s.posts {
 		key := space.Ack(p.signal.Sender, p.signal.ID)
 		if _, err := s.mem.Get(ctx, key); err != nil {

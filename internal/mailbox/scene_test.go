@@ -3,7 +3,6 @@ package mailbox_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"reflect"
@@ -47,6 +46,7 @@ type config struct {
 	restarts int           // of crashed senders, in all
 	rounds   bool          // a restarted sender repeats what is not acknowledged, under the old ids
 	sameIDs  bool          // the senders choose the same ids
+	shared   bool          // the senders are one session that sends concurrently
 	ahead    time.Duration // by how much the senders' clocks are ahead
 
 	lives  int           // receivers that join at once: all but the last one are zombies
@@ -105,6 +105,7 @@ type scene struct {
 	now       int // counts moments
 	lost      int // the moment of the last loss
 	fresh     int // makes sessions and generations
+	seq       uint64
 	over      bool
 	violation error
 }
@@ -179,14 +180,14 @@ func (s *scene) handedOver(r *receiver, d *mailbox.Delivery) {
 	switch {
 	case !s.posted(d.Signal):
 		s.broken("S3: %s was handed over, and nobody sent that: %+v", d.Signal.ID, d.Signal)
-	case r.handed[k] && !r.returned[k]:
+	case (r.handed[k] || r.contents[string(d.Signal.Payload)] && !s.sameIDs) && !r.returned[k]:
 		s.broken("S2: %v was handed over twice by %s", k, r.actor.Name)
 	case r.acked[k] || r.asked[k] && (d.Signal.To != r.box.Me || d.Signal.Round != ""):
 		s.broken("S2: %v was handed over by %s, but its ACK stood before", k, r.actor.Name)
 	case r.superseded:
 		s.broken("superseded: %s hands %v over after it knew", r.actor.Name, k)
 	}
-	r.handed[k], r.returned[k] = true, false
+	r.handed[k], r.returned[k], r.contents[string(d.Signal.Payload)] = true, false, true
 	s.hands = append(s.hands, hand{k, r, s.moment()})
 	r.actor.Note("hands over %s", k)
 }
@@ -231,7 +232,7 @@ func (s *scene) finish() {
 	s.settle()
 	s.checkSends()
 	s.now++
-	last := &receiver{scene: s, port: &port{Store: s.mem, scene: s}, last: true}
+	last := &receiver{scene: s, port: &port{Store: s.mem, scene: s}}
 	last.actor = s.world.Spawn("last", func(*sim.Actor) {})
 	s.receivers = append(s.receivers, last)
 	last.incarnate()
@@ -358,51 +359,3 @@ func (s *scene) begun(k signalKey) int {
 	}
 	return 0
 }
-
-// port is a process's way to the store. It outlives the run, and it carries hints.
-type port struct {
-	store.Store
-	scene *scene
-}
-
-func (p *port) Capabilities() store.Capabilities {
-	caps := store.Capabilities{Hints: p}
-	if store.CapabilitiesOf(p.Store).Append != nil {
-		caps.Append = p
-	}
-	return caps
-}
-
-func (p *port) Append(ctx context.Context, a store.Append) (int64, error) {
-	n, err := store.CapabilitiesOf(p.Store).Append.Append(ctx, a)
-	if err == nil {
-		_ = p.Publish(ctx, a.Channel, store.AppendHint(n, a.Value))
-	}
-	return n, err
-}
-
-func (p *port) Publish(_ context.Context, channel string, payload []byte) error {
-	if channel == space.Channel("r") {
-		p.scene.air = append(p.scene.air, bytes.Clone(payload))
-	}
-	return nil
-}
-
-func (p *port) Subscribe(string, func([]byte)) func() { return func() {} }
-
-func (p *port) SetEX(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if key == space.Cursor("r") {
-		p.scene.cursors = append(p.scene.cursors, bytes.Clone(value))
-	}
-	return p.Store.SetEX(ctx, key, value, ttl)
-}
-
-// through is p as the mutant sees it.
-func through(broken func(store.Store) store.Store, p *port) store.Store {
-	if broken == nil {
-		return p
-	}
-	return broken(p)
-}
-
-func isFault(err error) bool { return errors.Is(err, sim.ErrFault) }
