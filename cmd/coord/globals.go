@@ -42,8 +42,9 @@ func (g *globals) Validate() error {
 	return checkID("--namespace", g.Namespace)
 }
 
+// checkID leaves what is missing to kong, which asks for it afterwards, and to Join.
 func checkID(flag, id string) error {
-	if err := keys.CheckID(id); err != nil {
+	if err := keys.CheckID(id); err != nil && id != "" {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
 	return nil

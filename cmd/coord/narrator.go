@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +69,8 @@ func (n *narrator) Observe(e coord.Event) {
 func (n *narrator) other(e coord.Event) {
 	switch e := e.(type) {
 	case coord.SignalRefused:
-		n.print("signal refused: %s: %v", e.Reason, e.Err)
+		why := strings.TrimPrefix(e.Err.Error(), "envelope: refused as "+e.Reason+": ")
+		n.print("signal refused: %s: %s", e.Reason, why)
 	case coord.Suspended:
 		n.print("%s: suspended: no heartbeat reached the store for a whole TTL", e.ID)
 	case coord.Resumed:

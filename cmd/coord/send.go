@@ -107,13 +107,21 @@ func (s *sendCmd) explain(l *link, err error) error {
 	case errors.Is(err, coord.ErrUnavailable):
 		return l.unavailable(s.Timeout)
 	case byRequest:
-		return fmt.Errorf("no ACK from %s yet: the signal stays in its mailbox: %w", s.To, err)
+		return fmt.Errorf("no ACK from %s yet: the signal stays in its %s: %w", s.To, l.app.box(), err)
 	case errors.Is(err, coord.ErrTimeout):
-		line := fmt.Sprintf("no ACK from %s after %s: the signal stays in its mailbox and may still be handed over",
-			s.To, human(s.Timeout))
+		line := fmt.Sprintf("no ACK from %s after %s: the signal stays in its %s and may still be handed over",
+			s.To, human(s.Timeout), l.app.box())
 		return &failure{code: exitTimeout, line: line, cause: err, bare: true}
 	}
 	return err
+}
+
+// box is where a signal waits.
+func (g *globals) box() string {
+	if g.EmitLegacy {
+		return "slot"
+	}
+	return "mailbox"
 }
 
 // payload reads no more than is needed to know that it is too much.
