@@ -38,6 +38,7 @@ import (
 
 	"github.com/blocking-coordination/coord/internal/keys"
 	"github.com/blocking-coordination/coord/internal/mailbox"
+	"github.com/blocking-coordination/coord/internal/work"
 	"github.com/blocking-coordination/coord/store"
 )
 
@@ -49,6 +50,7 @@ type Client struct {
 	store store.Store // through the breaker, where there is one
 	once  store.Store // one attempt, past the breaker
 	hints store.Hinter
+	desk  *work.Desk
 
 	mu      sync.Mutex
 	members []*Coordinator // in the order in which they joined
@@ -90,6 +92,10 @@ func Open(st store.Store, cfg Config) (*Client, error) {
 	c.beater = ticker{client: c, every: r.Policy.Beat, tick: c.beat, again: c.worthBeating}
 	c.poller = ticker{client: c, every: r.Poll, tick: c.poll, again: c.worthPolling}
 	c.acks.client = c
+	c.desk = &work.Desk{
+		Store: st, Space: r.space, Ring: r.ring, Times: work.DefaultTimes,
+		Now: r.Clock.Now, By: newID(), Pause: c.jitter,
+	}
 	if caps.Notices != nil {
 		c.unwatch = caps.Notices.Notify(c.notice)
 	}

@@ -30,6 +30,8 @@ type Coordinator struct {
 	turns     turns
 	out       outbox
 	pulse     pulse
+	work      tasks
+	ticket    int64  // of the registration
 	subscribe func() // cancels the subscription
 }
 
@@ -67,6 +69,7 @@ func (c *Client) incarnate(ctx context.Context, id string) (*Coordinator, error)
 	a.life, a.end_ = context.WithCancelCause(context.Background())
 	a.turns.init(a)
 	a.out.coordinator = a
+	a.work.init(a)
 	return a, nil
 }
 
@@ -77,6 +80,9 @@ func (a *Coordinator) begin(ctx context.Context, generation string) error {
 		return err
 	}
 	if err := a.firstBeat(ctx); err != nil {
+		return err
+	}
+	if err := c.desk.Supersede(ctx, a.owner()); err != nil { // or we would hide what an earlier incarnation owned
 		return err
 	}
 	if err := a.turns.box.Join(ctx, generation); err != nil {
@@ -104,7 +110,10 @@ func (a *Coordinator) register(ctx context.Context) error {
 	times := c.times.Log
 	times.Entry = counterTTL
 	members := ticketlog.Log{Store: c.store, Keys: c.space.Members(), Times: times, Now: c.Clock.Now}
-	_, err = members.Append(ctx, entry, "")
+	ticket, err := members.Append(ctx, entry, "")
+	if err == nil {
+		a.ticket = ticket
+	}
 	return err
 }
 
@@ -117,18 +126,15 @@ func (a *Coordinator) Incarnation() int64 { return a.me.Incarnation }
 // Context ends when this incarnation may not act any more; its cause is ErrClosed or ErrFenced.
 func (a *Coordinator) Context() context.Context { return a.life }
 
-// Leave waits for the handler calls under way, whose context ends, writes the acknowledgements that are owed, takes the heartbeat away and ends this incarnation. Waits return
-// ErrClosed. It is safe to call more than once. An error says what could not be written; the coordinator has left all
-// the same.
+// Leave waits for the handler calls under way, whose context ends, writes the acknowledgements that are owed, hands over
+// at once what work it owns, takes the heartbeat away and ends this incarnation. Waits return ErrClosed. It is safe to call more than once. An error says
+// what could not be written before ctx ended; the coordinator has left all the same.
 func (a *Coordinator) Leave(ctx context.Context) error {
 	if a.life.Err() != nil {
 		return nil
 	}
-	err := a.stopServing(ctx)
-	if e := a.client.acks.flush(ctx); err == nil {
-		err = e
-	}
-	if e := a.turns.flush(ctx); err == nil {
+	err := a.settle(ctx)
+	if e := a.bequeath(ctx); err == nil {
 		err = e
 	}
 	if !a.end(ErrClosed) {
@@ -142,6 +148,19 @@ func (a *Coordinator) Leave(ctx context.Context) error {
 		return fmt.Errorf("leave %s: %w", a.id, err)
 	}
 	return nil
+}
+
+// settle hands over nothing more, and writes what is owed for what was. The turn under way may hand over until the first
+// flush is done, so only then all acknowledgements are known; the cursor follows them.
+func (a *Coordinator) settle(ctx context.Context) error {
+	err := a.stopServing(ctx)
+	a.turns.abandon(ErrClosed)
+	for _, step := range []func(context.Context) error{a.turns.flush, a.client.acks.flush, a.turns.flush} {
+		if e := step(ctx); err == nil {
+			err = e
+		}
+	}
+	return err
 }
 
 // end: this incarnation does nothing any more. False if that was so before.
@@ -177,6 +196,10 @@ func (a *Coordinator) alive() error {
 func (a *Coordinator) hint(payload []byte) {
 	if len(payload) > 0 && payload[0] == 'a' {
 		a.out.hint(payload)
+		return
+	}
+	if string(payload) == workHint {
+		a.client.run(func() { a.work.scanIf(func() bool { return true }) })
 		return
 	}
 	a.turns.hint(payload)

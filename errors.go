@@ -6,6 +6,7 @@ import (
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/keys"
 	"github.com/blocking-coordination/coord/internal/ticketlog"
+	"github.com/blocking-coordination/coord/internal/work"
 	"github.com/blocking-coordination/coord/store"
 )
 
@@ -19,8 +20,13 @@ var (
 	ErrNoAck = errors.New("no acknowledgement")
 	// ErrRejected: the receiver took the signal and its handler refused it.
 	ErrRejected = errors.New("rejected by the receiver")
-	// ErrFenced: this incarnation was declared dead or was superseded. Join again for a new one.
-	ErrFenced = errors.New("fenced: this incarnation has been superseded or declared dead")
+	// ErrFenced: this incarnation was declared dead or was superseded (join again for a new one), or another owns the
+	// unit of work by now.
+	ErrFenced = work.ErrFenced
+	// ErrTaken: the unit of work has another owner, or is done.
+	ErrTaken = errors.New("taken")
+	// ErrDone: the unit of work is done; this call has not done it.
+	ErrDone = work.ErrDone
 	// ErrSuspended: no heartbeat has reached the store for one TTL, so others may believe that we are dead.
 	ErrSuspended = errors.New("suspended: no heartbeat has reached the store for a whole TTL")
 	// ErrMailboxFull: the receiver has not acknowledged Config.MailboxLimit signals of this sender.

@@ -39,15 +39,26 @@ func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
 	sent := c.Clock.Now()
 	ops := []store.Op{store.GetOp(c.space.Generation())}
 	for _, a := range batch {
-		ops = append(ops, a.beatOp(sent))
+		ops = append(ops, a.beatOp(sent), store.GetOp(c.space.Dead(a.id, a.me.Incarnation).Decision()))
 	}
 	results := store.Batch(ctx, c.once, ops)
 	for i, a := range batch {
-		a.beaten(ctx, sent, results[i+1].Err)
+		beat, dead := results[2*i+1], results[2*i+2]
+		if dead.Err == nil && a.declaredDead(ctx) {
+			a.fence() // D5: whatever became of the beat
+			continue
+		}
+		a.beaten(ctx, sent, beat.Err)
 	}
 	if store.FirstError(results[:1]) == nil && c.lost(results[0].Value) {
 		c.run(func() { c.regressed(errLost) }) // B6: it uses the store at length, and beats do not wait for that
 	}
+}
+
+// declaredDead: something stands where my death would be decided; it counts if a key holder wrote it.
+func (a *Coordinator) declaredDead(ctx context.Context) bool {
+	_, dead, err := a.client.desk.Dead(ctx, a.owner())
+	return dead && err == nil
 }
 
 // firstBeat is written before Join returns.
@@ -66,9 +77,12 @@ func (a *Coordinator) beatOp(now time.Time) store.Op {
 	a.pulse.seq++
 	seq := a.pulse.seq
 	a.pulse.mu.Unlock()
-	c := a.client
+	c, status := a.client, "alive"
+	if heir, load := a.work.offers(); heir {
+		status = heirStatus(load)
+	}
 	sealed, _ := envelope.AppendHeartbeat(nil, c.ring, &envelope.Heartbeat{ // the id was checked by Join
-		ID: a.id, Incarnation: a.me.Incarnation, Session: a.me.Session, Seq: seq, Time: now, Status: "alive",
+		ID: a.id, Incarnation: a.me.Incarnation, Session: a.me.Session, Seq: seq, Time: now, Status: status,
 	})
 	return store.SetEXOp(c.space.Heartbeat(a.id), sealed, c.Policy.TTL)
 }
@@ -83,6 +97,7 @@ func (a *Coordinator) beaten(ctx context.Context, sent time.Time, err error) {
 	p := &a.pulse
 	p.mu.Lock()
 	silent, failing, suspended := sent.Sub(p.good), p.failing, p.suspended
+	lapsed := !suspended && !p.good.IsZero() && silent >= a.client.Policy.TTL // we were stopped, and nobody could tell us
 	p.good, p.failing, p.suspended = sent, false, false
 	refresh := sent.Sub(p.refreshed) > keepAlive
 	if refresh {
@@ -92,8 +107,12 @@ func (a *Coordinator) beaten(ctx context.Context, sent time.Time, err error) {
 	if failing {
 		a.client.emit(HeartbeatResumed{a.id, silent})
 	}
-	if suspended {
+	if lapsed {
+		a.suspend()
+	}
+	if suspended || lapsed {
 		a.client.emit(Resumed{a.id, a.me.Incarnation})
+		a.work.resumeAll()
 	}
 	if refresh {
 		a.refresh(ctx)
@@ -111,8 +130,14 @@ func (a *Coordinator) missed() {
 	p.suspended = p.suspended || suspended
 	p.mu.Unlock()
 	if suspended {
-		a.client.emit(Suspended{a.id, a.me.Incarnation})
+		a.suspend()
 	}
+}
+
+// suspend: others may believe by now that we are dead, so nothing is done in the outside world.
+func (a *Coordinator) suspend() {
+	a.client.emit(Suspended{a.id, a.me.Incarnation})
+	a.work.suspend()
 }
 
 // Suspended returns ErrSuspended if no heartbeat has reached the store for one TTL: others may believe that this
@@ -138,6 +163,9 @@ func (a *Coordinator) refresh(ctx context.Context) {
 	err := store.FirstError(results)
 	if err == nil {
 		err = a.register(ctx)
+	}
+	if err == nil {
+		err = a.work.refresh(ctx)
 	}
 	if err != nil {
 		c.emit(StoreFailed{err})

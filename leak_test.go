@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -64,10 +65,14 @@ func TestW6NothingIsLeft(t *testing.T) {
 			st := &counted{Store: memstore.New(memstore.WithClock(clock))}
 			c := must(coord.Open(st, coord.Config{Secret: secret}))
 			a, b := must(c.Join(t.Context(), "coord-a")), must(c.Join(t.Context(), "coord-b"))
-			busyWith(t, a, b)
+			returned := busyWith(t, a, b)
 			if err := finish(c, b); err != nil {
 				t.Error(err)
 			}
+			if err := c.Close(); err != nil { // a second time is harmless
+				t.Error(err)
+			}
+			returned.Wait()
 			if n := clock.Pending(); n != 0 {
 				t.Errorf("%d timers are left", n)
 			}
@@ -78,8 +83,9 @@ func TestW6NothingIsLeft(t *testing.T) {
 	}
 }
 
-// busyWith has every kind of thing under way between a and b.
-func busyWith(t *testing.T, a, b *coord.Coordinator) {
+// busyWith has every kind of thing under way between a and b. What it has blocked returns when they have left.
+func busyWith(t *testing.T, a, b *coord.Coordinator) (returned *sync.WaitGroup) {
+	returned = new(sync.WaitGroup)
 	var later atomic.Bool
 	_, err := b.Handle(func(ctx context.Context, s *coord.Signal) ([]byte, error) {
 		if s.Type == "later" {
@@ -95,12 +101,13 @@ func busyWith(t *testing.T, a, b *coord.Coordinator) {
 	must(a.Post(t.Context(), "coord-b", "later", nil))
 	must(a.Post(t.Context(), "coord-b", "stuck", nil))
 	must(a.Post(t.Context(), "nobody", "wake", nil))
-	waiting(t.Context(), a)
-	waiting(t.Context(), b, coord.OfType("never"))
-	go func() { _, _ = a.Send(context.Background(), "nobody", "wake", nil) }()
+	returned.Go(func() { _, _ = a.Wait(t.Context()) })
+	returned.Go(func() { _, _ = b.Wait(t.Context(), coord.OfType("never")) })
+	returned.Go(func() { _, _ = a.Send(t.Context(), "nobody", "wake", nil) })
 	for !later.Load() {
 		runtime.Gosched()
 	}
+	return returned
 }
 
 // TestW6NoTimerAfterTheWaits: the poll ends by itself when nobody waits for anything any more.

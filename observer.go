@@ -108,6 +108,53 @@ type (
 		ID          string
 		Incarnation int64
 	}
+	// Warned: a coordinator has earned its K-th warning of Of; it was silent for Silent, as seen by this monitor.
+	Warned struct {
+		ID          string
+		Incarnation int64
+		K, Of       int
+		Silent      time.Duration
+	}
+	// Recovered: a coordinator that had earned warnings beats again.
+	Recovered struct {
+		ID          string
+		Incarnation int64
+	}
+	// Dead: a coordinator was declared dead, once in the whole namespace: by the monitor that is told of it.
+	Dead struct {
+		ID          string
+		Incarnation int64
+		Silent      time.Duration
+	}
+	// WorkHandedOver: a unit of work has a new owner. Epoch is the new one's.
+	WorkHandedOver struct {
+		Unit     string
+		Epoch    int64
+		From, To string
+	}
+	// WorkDone: a unit of work is done.
+	WorkDone struct {
+		Unit  string
+		Epoch int64
+		Owner string
+	}
+	// WorkFailed: a handler returned an error; the unit is still owned.
+	WorkFailed struct {
+		Unit  string
+		Epoch int64
+		Owner string
+		Err   error
+	}
+	// WorkSetAside: a record about work does not verify; everything else went on. Unit is empty where it is not known.
+	WorkSetAside struct {
+		Unit, Key string
+		Err       error
+	}
+	// HandlerFailed: an OnDead or Spawn function returned an error; a Spawn is called again.
+	HandlerFailed struct {
+		About string
+		Err   error
+	}
 	// StoreFailed: an attempt at the store failed.
 	StoreFailed struct{ Err error }
 	// StoreRetry: the store is tried again after Delay. Attempt counts from 1.

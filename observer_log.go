@@ -2,6 +2,7 @@ package coord
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 )
 
@@ -121,4 +122,40 @@ func (e HandlerPanicked) log() (slog.Level, string, []slog.Attr) {
 	return slog.LevelError, "handler panicked", []slog.Attr{
 		slog.String("by", e.By), slog.String("signal", e.SignalID), slog.Any("panic", e.Value), slog.String("stack", e.Stack),
 	}
+}
+
+func (e Warned) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelWarn, fmt.Sprintf("warning %d/%d", e.K, e.Of), idAttrs(e.ID, e.Incarnation, slog.Duration("silent", e.Silent))
+}
+
+func (e Recovered) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelInfo, "recovered", idAttrs(e.ID, e.Incarnation)
+}
+
+func (e Dead) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelError, "dead coordinator detected", idAttrs(e.ID, e.Incarnation, slog.Duration("silent", e.Silent))
+}
+
+func unitAttrs(unit string, epoch int64, more ...slog.Attr) []slog.Attr {
+	return append([]slog.Attr{slog.String("unit", unit), slog.Int64("epoch", epoch)}, more...)
+}
+
+func (e WorkHandedOver) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelInfo, "work handed over", unitAttrs(e.Unit, e.Epoch, slog.String("from", e.From), slog.String("to", e.To))
+}
+
+func (e WorkDone) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelInfo, "work done", unitAttrs(e.Unit, e.Epoch, slog.String("owner", e.Owner))
+}
+
+func (e WorkFailed) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelWarn, "work failed", unitAttrs(e.Unit, e.Epoch, slog.String("owner", e.Owner), slog.Any("err", e.Err))
+}
+
+func (e WorkSetAside) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelError, "work set aside", []slog.Attr{slog.String("unit", e.Unit), slog.String("key", e.Key), slog.Any("err", e.Err)}
+}
+
+func (e HandlerFailed) log() (slog.Level, string, []slog.Attr) {
+	return slog.LevelWarn, "handler failed", []slog.Attr{slog.String("about", e.About), slog.Any("err", e.Err)}
 }

@@ -20,7 +20,7 @@ func (c *Client) enter() bool {
 // worthPolling reports whether anybody in this process waits for something.
 func (c *Client) worthPolling() bool {
 	for _, a := range c.everybody() {
-		if a.turns.interested() || len(a.out.all()) > 0 {
+		if a.turns.interested() || a.work.interested() || len(a.out.all()) > 0 {
 			return true
 		}
 	}
@@ -62,6 +62,7 @@ func (c *Client) questions() []question {
 				all = append(all, question{key, a.turns.polledLegacy})
 			}
 		}
+		all = append(all, a.work.questions()...)
 		for _, o := range a.out.due(c.Clock.Now()) {
 			all = append(all, question{c.space.Ack(a.id, o.signal.ID), func(value []byte) { a.out.polled(o, value) }})
 		}

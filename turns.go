@@ -28,6 +28,7 @@ type turns struct {
 	after   []func()             // to be run after a read that begins from now on
 	current bool                 // the last read succeeded and no hint was ignored since
 	waiters []*waiter            // in the order in which they came
+	wishes  wishes               // of whoever set busy
 	server  *server
 	paused  map[*mailbox.Delivery]func() bool // stops the timers of what is to be delivered again
 	ended   error
@@ -115,7 +116,7 @@ func (t *turns) deliverOrRead(read bool) {
 	}
 	err := errors.Join(t.box.Read(t.coordinator.life), t.box.ReadLegacy(t.coordinator.life))
 	for t.deliver() && err == nil {
-		err = t.box.Ask(t.coordinator.life, t.wanted)
+		err = t.box.Ask(t.coordinator.life, t.wishes.match)
 	}
 	t.box.Rest()
 	t.writeAgain()
@@ -156,7 +157,8 @@ func (t *turns) writeAgain() {
 // to be looked at first.
 func (t *turns) deliver() (ask bool) {
 	for {
-		d, ask := t.box.Take(t.wanted)
+		t.listen()
+		d, ask := t.box.Take(t.wishes.match)
 		if d == nil {
 			return ask
 		}
@@ -166,36 +168,58 @@ func (t *turns) deliver() (ask bool) {
 	}
 }
 
-func (t *turns) wanted(s *envelope.Signal) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.server.free() || slices.ContainsFunc(t.waiters, func(w *waiter) bool { return w.matches(s) })
+// wishes are those who want signals, as they were at one moment. S6: if somebody came while the mailbox is searched, he
+// would get the next signal of it and not the first. He has left a job, so he is listened to next.
+type wishes struct {
+	waiters []*waiter
+	server  *server // where it is free
 }
 
-// hand gives d to the first matching wait, or else to the handler. S4: the ACK follows that.
-func (t *turns) hand(d *mailbox.Delivery) bool {
-	a := t.coordinator
+// listen is for the owner of the box.
+func (t *turns) listen() {
 	t.mu.Lock()
-	i := slices.IndexFunc(t.waiters, func(w *waiter) bool { return w.matches(d.Signal) })
-	if i >= 0 {
-		w := t.waiters[i]
-		t.waiters = slices.Delete(t.waiters, i, i+1)
-		t.mu.Unlock()
-		w.result <- outcomeOf{signal: public(d)}
-		a.handedOver(d)
-		a.acknowledge(d, nil, nil)
-		return true
+	defer t.mu.Unlock()
+	clear(t.wishes.waiters)
+	t.wishes.waiters = append(t.wishes.waiters[:0], t.waiters...)
+	t.wishes.server = nil
+	if t.server.free() {
+		t.wishes.server = t.server
 	}
-	server := t.server
-	if !server.free() {
+}
+
+func (w *wishes) match(s *envelope.Signal) bool {
+	return w.server != nil || slices.ContainsFunc(w.waiters, func(w *waiter) bool { return w.matches(s) })
+}
+
+// hand gives d to the first matching wait, or else to the handler, if they still want it. S4: the ACK follows that.
+func (t *turns) hand(d *mailbox.Delivery) bool {
+	return t.handToWait(d) || t.handToServer(d)
+}
+
+func (t *turns) handToWait(d *mailbox.Delivery) bool {
+	for _, w := range t.wishes.waiters {
+		if w.matches(d.Signal) && t.withdraw(w) {
+			w.result <- outcomeOf{signal: public(d)}
+			t.coordinator.handedOver(d)
+			t.coordinator.acknowledge(d, nil, nil)
+			return true
+		}
+	}
+	return false
+}
+
+func (t *turns) handToServer(d *mailbox.Delivery) bool {
+	s := t.wishes.server
+	t.mu.Lock()
+	if s == nil || t.server != s {
 		t.mu.Unlock()
 		return false
 	}
-	server.busy++
-	server.running.Add(1)
+	s.busy++
+	s.running.Add(1)
 	t.mu.Unlock()
-	if !a.client.run(func() { server.handle(d) }) {
-		server.running.Done() // closed: it is not acknowledged, so the next incarnation gets it
+	if !t.coordinator.client.run(func() { s.handle(d) }) {
+		s.running.Done() // closed: it is not acknowledged, so the next incarnation gets it
 	}
 	return true
 }

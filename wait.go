@@ -42,6 +42,7 @@ type options struct {
 	within         time.Duration
 	withinSet      bool
 	replyTo, trace string
+	claiming       int
 	workers        int
 	legacy         bool
 }

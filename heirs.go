@@ -1,0 +1,153 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/work"
+	"github.com/blocking-coordination/coord/store"
+)
+
+// Heir is a coordinator that takes work over (OnTakeOver) and whose heartbeat stands.
+type Heir struct {
+	ID    string
+	Units int // how many it has, as far as is known
+	owner work.Owner
+}
+
+// living lists the heirs, by an audit of the heartbeats: it is asked only when there is something to inherit.
+func (c *Client) living(ctx context.Context) ([]Heir, error) {
+	names, err := c.store.Keys(ctx, c.space.HeartbeatPrefix())
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	ops := make([]store.Op, len(names))
+	for i, name := range names {
+		ops[i] = store.GetOp(name)
+	}
+	var all []Heir
+	for i, got := range store.Batch(ctx, c.store, ops) {
+		if heir, ok := c.heir(strings.TrimPrefix(names[i], c.space.HeartbeatPrefix()), got); ok {
+			all = append(all, heir)
+		}
+	}
+	return all, nil
+}
+
+func (c *Client) heir(id string, got store.Result) (Heir, bool) {
+	if got.Err != nil {
+		return Heir{}, false
+	}
+	beat, err := envelope.OpenHeartbeat(c.ring, id, got.Value)
+	if err != nil {
+		return Heir{}, false
+	}
+	load, offers := strings.CutPrefix(beat.Status, "heir:")
+	units, err := strconv.Atoi(load)
+	return Heir{ID: id, Units: units, owner: work.Owner{ID: id, Incarnation: beat.Incarnation}}, offers && err == nil
+}
+
+// chooser gives each unit to one of the living, who are looked for when the first unit needs an heir. pick chooses; by
+// default the one with the fewest units. What it gives away in this pass counts.
+type chooser struct {
+	client *Client
+	ctx    context.Context
+	not    string // the one whose work it is
+	pick   func(unit string, living []Heir) string
+
+	asked  bool
+	living []Heir
+}
+
+func (h *chooser) choose(u work.Unit, _ int64, not []work.Owner) (work.Owner, bool) {
+	if !h.asked {
+		h.asked = true
+		h.living, _ = h.client.living(h.ctx) // nobody, if it fails: the next pass asks again
+	}
+	able := slices.DeleteFunc(slices.Clone(h.living), func(l Heir) bool {
+		return l.ID == h.not || slices.Contains(not, l.owner)
+	})
+	if len(able) == 0 {
+		return work.Owner{}, false
+	}
+	pick := h.pick
+	if pick == nil {
+		pick = fewest
+	}
+	id := pick(u.ID, able)
+	i := slices.IndexFunc(h.living, func(l Heir) bool { return l.ID == id })
+	if i < 0 || !slices.ContainsFunc(able, func(l Heir) bool { return l.ID == id }) {
+		return work.Owner{}, false
+	}
+	h.living[i].Units++
+	return h.living[i].owner, true
+}
+
+func fewest(_ string, living []Heir) string {
+	return slices.MinFunc(living, func(a, b Heir) int { return a.Units - b.Units }).ID
+}
+
+// bequeath decides my end and gives what I own to the living. Where there is nobody, a monitor goes on later.
+func (a *Coordinator) bequeath(ctx context.Context) error {
+	err := a.work.stop(ctx, ErrClosed)
+	h := chooser{client: a.client, ctx: ctx, not: a.id}
+	moved, aside, e := a.client.desk.Leave(ctx, a.owner(), h.choose)
+	a.client.moved(moved)
+	a.work.report(aside, nil)
+	if errors.Is(e, work.ErrNoHeir) || errors.Is(e, work.ErrSetAside) {
+		return err
+	}
+	if e == nil {
+		e = a.tidy(ctx)
+	}
+	return errors.Join(err, e)
+}
+
+// tidy: who has left in good order needs no place in the registry, and his end need not be remembered for longer than
+// anybody may be frozen who was about to make him an heir.
+func (a *Coordinator) tidy(ctx context.Context) error {
+	c := a.client
+	dead := c.space.Dead(a.id, a.me.Incarnation)
+	return store.FirstError(store.Batch(ctx, c.store, []store.Op{
+		store.ExpireOp(c.space.Members().Entry(a.ticket), 0),
+		store.ExpireOp(dead.Decision(), c.desk.Times.Freeze),
+		store.ExpireOp(dead.Vote(1), 0), // the decision is visible: nobody needs these two again
+		store.ExpireOp(dead.Counter(), 0),
+		store.ExpireOp(c.space.Handled(a.id, a.me.Incarnation), c.desk.Times.Freeze),
+	}))
+}
+
+// moved says who inherited what, to the heirs too, who would find it with their next poll.
+func (c *Client) moved(all []work.Move) {
+	for _, m := range all {
+		c.emit(WorkHandedOver{Unit: m.Unit.ID, Epoch: m.Epoch, From: m.From.ID, To: m.To.ID})
+		if c.hints != nil {
+			_ = c.hints.Publish(c.life, c.space.Channel(m.To.ID), []byte(workHint))
+		}
+	}
+}
+
+// workHint tells an heir that there is something for it.
+const workHint = "w"
+
+// jitter waits a while that grows with attempt and differs between processes: it keeps those who propose at the same
+// time apart.
+func (c *Client) jitter(ctx context.Context, attempt int) error {
+	most := min(10*time.Millisecond<<min(attempt, 10), time.Second)
+	over := make(chan struct{})
+	stop := c.Clock.AfterFunc(time.Millisecond+rand.N(most), func() { close(over) })
+	defer stop()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

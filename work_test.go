@@ -1,0 +1,111 @@
+package coord_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/blocking-coordination/coord"
+	"github.com/blocking-coordination/coord/store/memstore"
+)
+
+func TestAcceptCheckpointDone(t *testing.T) {
+	ctx := context.Background()
+	st := memstore.New()
+	a, b := join(t, open(t, st, coord.Config{}), "coord-a"), join(t, open(t, st, coord.Config{}), "coord-b")
+	task, err := a.Accept(ctx, coord.Work{ID: "u-1", Payload: []byte("dig")})
+	if err != nil || string(task.Payload()) != "dig" || task.Epoch() != 1 {
+		t.Fatalf("%+v, %v", task, err)
+	}
+	if _, err := b.Accept(ctx, coord.Work{ID: "u-1", Payload: []byte("dig")}); !errors.Is(err, coord.ErrTaken) {
+		t.Fatalf("a second owner: %v", err)
+	}
+	if err := task.Checkpoint(ctx, []byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	if err := task.Done(ctx, []byte("hole")); err != nil {
+		t.Fatal(err)
+	}
+	if err := task.Done(ctx, []byte("other")); !errors.Is(err, coord.ErrDone) {
+		t.Fatalf("done twice: %v", err)
+	}
+	if !errors.Is(context.Cause(task.Context()), coord.ErrDone) {
+		t.Fatalf("context: %v", context.Cause(task.Context()))
+	}
+}
+
+func TestLeaveHandsWorkOverAtOnce(t *testing.T) {
+	ctx := context.Background()
+	st := memstore.New()
+	a, b := join(t, open(t, st, coord.Config{}), "coord-a"), join(t, open(t, st, coord.Config{}), "coord-b")
+	inherited := make(chan *coord.Task, 1)
+	if err := b.OnTakeOver(func(_ context.Context, t *coord.Task) error { inherited <- t; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	waitForHeir(t, st)
+	task, err := a.Accept(ctx, coord.Work{ID: "u-1", Payload: []byte("dig")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := task.Checkpoint(ctx, []byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Leave(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := task.Done(ctx, nil); !errors.Is(err, coord.ErrClosed) {
+		t.Fatalf("the one who left: %v", err)
+	}
+	heir := <-inherited
+	if last, err := heir.LastCheckpoint(ctx); string(last) != "half" || heir.Epoch() != 2 || string(heir.Payload()) != "dig" {
+		t.Fatalf("inherited %q in epoch %d, %v", last, heir.Epoch(), err)
+	}
+	if err := heir.Done(ctx, []byte("hole")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUnownedWorkWaitsForSomebody(t *testing.T) {
+	ctx := context.Background()
+	st := memstore.New()
+	c := open(t, st, coord.Config{Poll: 10 * time.Millisecond})
+	for _, id := range []string{"u-1", "u-2", "u-3"} {
+		if err := c.AddWork(ctx, coord.Work{ID: id, Payload: []byte(id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := join(t, c, "coord-a")
+	done := make(chan string, 3)
+	err := a.OnTakeOver(func(ctx context.Context, task *coord.Task) error {
+		defer func() { done <- task.ID() }()
+		return task.Done(ctx, nil)
+	}, coord.Claiming(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for range 3 {
+		seen[<-done] = true
+	}
+	if len(seen) != 3 {
+		t.Fatalf("%v", seen)
+	}
+}
+
+// waitForHeir returns when a heartbeat that offers to take over stands.
+func waitForHeir(t *testing.T, st *memstore.Store) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		names, _ := st.Keys(context.Background(), "blocking:heartbeat:")
+		for _, name := range names {
+			if value, _ := st.Get(context.Background(), name); bytes.Contains(value, []byte("heir:")) {
+				return
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("nobody offers to take over")
+}
