@@ -196,7 +196,7 @@ func TestFenced(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code := p.code(t); code != exitError || !strings.Contains(p.err.String(), "\ncoord: fenced") {
+	if code := p.code(t); code != exitError || !strings.Contains(last(p.err.String()), "fenced") {
 		t.Errorf("exit code %d, stderr %q", code, &p.err)
 	}
 }

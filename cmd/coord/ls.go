@@ -13,7 +13,7 @@ import (
 type lsCmd struct {
 	auditFlags
 	What string `arg:"" optional:"" default:"coordinators" enum:"coordinators,signals" help:"coordinators or signals."`
-	All  bool   `help:"Coordinators: also those that are registered and have no heartbeat."`
+	All  bool   `help:"Coordinators: also those that have no heartbeat and have not left."`
 }
 
 // Run lists.
@@ -85,7 +85,7 @@ func (u *audit) beat(id string, value []byte) coordinatorRow {
 	}
 }
 
-// statusSilent: registered, but without a heartbeat; it left, or it died.
+// statusSilent: registered, but without a heartbeat: it died, or its beats do not arrive.
 const statusSilent = "silent"
 
 func (u *audit) withRegistered(rows []coordinatorRow) ([]coordinatorRow, error) {

@@ -80,7 +80,7 @@ type user struct {
 // at is a user of the store at url who knows the secret. Later variables win.
 func at(t *testing.T, url string, env ...string) *user {
 	t.Helper()
-	base := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=halt_on_error=1",
+	base := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=halt_on_error=1 atexit_sleep_ms=0",
 		"BLOCKING_COORDINATION_SECRET=" + testSecret, "COORD_STORE=" + url}
 	return &user{t, append(base, env...)}
 }
