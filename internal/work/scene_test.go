@@ -1,0 +1,398 @@
+package work_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/blocking-coordination/coord/internal/keys"
+	"github.com/blocking-coordination/coord/internal/sim"
+	"github.com/blocking-coordination/coord/internal/work"
+	"github.com/blocking-coordination/coord/store"
+)
+
+// procedures are those under test; a mutant replaces one.
+type procedures struct {
+	claim      func(d *work.Desk, me work.Owner, u work.Unit, e int64) (bool, error)
+	handOver   func(d *work.Desk, o work.Owner, c work.Choose) error
+	leave      func(d *work.Desk, me work.Owner, c work.Choose) error
+	scan       func(l *work.List) ([]work.Intent, error)
+	begin      func(d *work.Desk, me work.Owner, u work.Unit, f int64) (*work.Held, []byte, error)
+	checkpoint func(h *work.Held, data []byte) error
+	done       func(h *work.Held, data []byte) error
+
+	owner, monitor func(store.Store) store.Store // a broken view of the store
+}
+
+func real() procedures {
+	return procedures{
+		claim: func(d *work.Desk, me work.Owner, u work.Unit, e int64) (bool, error) {
+			mine, _, err := d.Claim(ctx, me, u, e)
+			return mine, err
+		},
+		handOver: func(d *work.Desk, o work.Owner, c work.Choose) error {
+			_, _, err := d.HandOver(ctx, o, c)
+			return err
+		},
+		leave: func(d *work.Desk, me work.Owner, c work.Choose) error {
+			_, _, err := d.Leave(ctx, me, c)
+			return err
+		},
+		scan: func(l *work.List) ([]work.Intent, error) {
+			all, _, err := l.Scan(ctx)
+			return all, err
+		},
+		begin: func(d *work.Desk, me work.Owner, u work.Unit, f int64) (*work.Held, []byte, error) {
+			return d.Begin(ctx, me, u, f)
+		},
+		checkpoint: func(h *work.Held, data []byte) error { return h.Checkpoint(ctx, data) },
+		done:       func(h *work.Held, data []byte) error { return h.Done(ctx, data) },
+	}
+}
+
+// plan says who takes part in a scene, and what each does.
+type plan struct {
+	units    int  // accepted by the first owner
+	rivals   bool // the second owner accepts the first unit too
+	owners   int  // a/1, b/1, c/1 ...
+	rounds   int  // how often each owner scans
+	states   int  // checkpoints of each epoch
+	monitors int
+	targets  int  // how many owners each monitor accuses, falsely if they live
+	leaves   bool // the last owner leaves
+	spawns   bool // somebody claims the second epoch of the first unit with an incarnation of its own
+	rejoins  bool // an owner that crashed comes back as the next incarnation
+	reckless bool // a monitor gives up on a unit now and then, and comes back
+}
+
+type scene struct {
+	plan
+	procedures
+	world     *sim.World
+	chooser   sim.Chooser
+	judge     *judge
+	space     keys.Space
+	everybody []*owner
+	over      bool
+	dirty     bool // something was written since the judge looked
+	late      int  // how many late writes had come by then
+}
+
+// owner is one process that owns units.
+type owner struct {
+	scene *scene
+	me    work.Owner
+	actor *sim.Actor
+	desk  *work.Desk
+	list  *work.List
+	gone  bool // it left or was fenced
+}
+
+// door is the store of an actor: it lets the judge look, and leads straight to the memory once the world is over.
+type door struct {
+	store.Store
+	scene *scene
+}
+
+// at lets the judge look, if anything was written since it last did: by an operation, of a crashed actor too, or late.
+func (d door) at() store.Store {
+	s := d.scene
+	if late := s.world.Counts()["ghost applied"]; s.dirty || late != s.late {
+		s.dirty, s.late = false, late
+		s.judge.look()
+	}
+	if s.over {
+		return s.world.Mem
+	}
+	return d.Store
+}
+
+func (d door) wrote() { d.scene.dirty = true }
+
+func (d door) SetEX(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	defer d.wrote()
+	return d.at().SetEX(ctx, key, value, ttl)
+}
+
+func (d door) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	defer d.wrote()
+	return d.at().Expire(ctx, key, ttl)
+}
+
+func (d door) Get(ctx context.Context, key string) ([]byte, error) { return d.at().Get(ctx, key) }
+
+func (d door) Incr(ctx context.Context, key string) (int64, error) { return d.at().Incr(ctx, key) }
+
+func (d door) Keys(ctx context.Context, prefix string) ([]string, error) {
+	return d.at().Keys(ctx, prefix)
+}
+
+func (d door) Capabilities() store.Capabilities {
+	if d.scene.over || store.CapabilitiesOf(d.Store).Append == nil {
+		return store.Capabilities{}
+	}
+	return store.Capabilities{Append: d}
+}
+
+func (d door) Append(ctx context.Context, a store.Append) (int64, error) {
+	defer d.wrote()
+	return store.CapabilitiesOf(d.at()).Append.Append(ctx, a)
+}
+
+func newScene(c sim.Chooser, opts sim.Options, p plan, procs procedures) *scene {
+	s := &scene{plan: p, procedures: procs, world: sim.New(c, opts), chooser: c, space: keys.In("t")}
+	straight := s.deskOn(s.world.Mem, "judge", nil)
+	var units []string
+	for i := range p.units {
+		units = append(units, fmt.Sprintf("u%d", i))
+	}
+	s.judge = newJudge(straight, units, nil, s.world.Seen)
+	for i := range p.owners {
+		s.join(work.Owner{ID: string(rune('a' + i)), Incarnation: 1}, i)
+	}
+	if p.spawns {
+		s.spawnHeir()
+	}
+	for i := range p.monitors {
+		s.spawnMonitor(i)
+	}
+	return s
+}
+
+func (s *scene) deskOn(st store.Store, by string, a *sim.Actor) *work.Desk {
+	return &work.Desk{
+		Store: st, Space: s.space, Ring: ring(), Times: work.DefaultTimes, Now: s.world.Clock.Now, By: by,
+		Pause: func(_ context.Context, attempt int) error {
+			if s.over || a == nil {
+				s.world.Clock.Advance(time.Second)
+				return nil
+			}
+			a.Sleep(time.Duration(attempt*(len(by)+int(by[0]%7)+1)) * time.Millisecond)
+			return nil
+		},
+	}
+}
+
+func (s *scene) view(a *sim.Actor, broken func(store.Store) store.Store) store.Store {
+	var st store.Store = door{a.Store(), s}
+	if broken != nil {
+		st = broken(st)
+	}
+	return st
+}
+
+// join adds an owner; index says what is its part.
+func (s *scene) join(me work.Owner, index int) {
+	o := &owner{scene: s, me: me}
+	s.everybody = append(s.everybody, o)
+	s.judge.owners = append(s.judge.owners, me)
+	o.actor = s.world.Spawn(me.String(), func(a *sim.Actor) {
+		defer func() {
+			if a.Crashed() && s.rejoins && !s.over && me.Incarnation == 1 {
+				s.join(work.Owner{ID: me.ID, Incarnation: 2}, -1)
+			}
+		}()
+		o.desk = s.deskOn(s.view(a, s.owner), me.String(), a)
+		o.live(index)
+	})
+}
+
+func (o *owner) live(index int) {
+	s := o.scene
+	o.list = o.desk.List(o.me)
+	if o.me.Incarnation > 1 {
+		_ = o.desk.Supersede(ctx, o.me)
+	}
+	if index == 0 {
+		o.accept(s.judge.units)
+	}
+	if index == 1 && s.rivals {
+		o.accept(s.judge.units[:1])
+	}
+	for i := 0; i < s.rounds && !o.gone; i++ {
+		o.round()
+		o.actor.Sleep(10 * time.Millisecond)
+	}
+	if s.leaves && index == s.owners-1 && !o.gone {
+		o.gone = true
+		err := s.leave(o.desk, o.me, s.choose)
+		o.fate(err, "left")
+	}
+}
+
+// fate counts how a step ended.
+func (o *owner) fate(err error, good string) {
+	w := o.scene.world
+	switch {
+	case err == nil:
+		w.Seen(good)
+	case errors.Is(err, work.ErrFenced):
+		w.Seen("fenced: not " + good)
+	case errors.Is(err, work.ErrNoHeir), errors.Is(err, work.ErrDone):
+	default:
+		o.scene.judge.fail("%v: %s: %v", o.me, good, err)
+	}
+}
+
+func (o *owner) accept(units []string) {
+	for _, id := range units {
+		u, err := o.desk.PutUnit(ctx, id, []byte("payload of "+id), 0)
+		if err != nil {
+			continue
+		}
+		mine, err := o.scene.claim(o.desk, o.me, u, 0)
+		o.fate(err, "claimed")
+		if mine && err == nil && o.scene.judge.ended[place{id, 0}].To != nil && !o.scene.judge.ended[place{id, 0}].Gives(o.me) {
+			o.scene.judge.fail("X1: %v was told that it owns %s", o.me, id)
+		}
+	}
+}
+
+// round is one scan and what it brings.
+func (o *owner) round() {
+	runnable, err := o.scene.scan(o.list)
+	if err != nil && !errors.Is(err, sim.ErrFault) {
+		o.scene.judge.fail("%v scans: %v", o.me, err)
+	}
+	for _, i := range runnable {
+		o.run(i)
+	}
+	if err := o.list.Refresh(ctx); err != nil {
+		o.scene.judge.fail("%v refreshes: %v", o.me, err)
+	}
+}
+
+func (o *owner) run(i work.Intent) {
+	s, u := o.scene, i.Unit.ID
+	h, base, err := s.begin(o.desk, o.me, i.Unit, i.Epoch)
+	o.fate(err, "begun")
+	if err != nil {
+		return
+	}
+	s.judge.began(o.me, u, i.Epoch, base)
+	for n := range s.states {
+		state := fmt.Sprintf("%s:%d:%d", u, i.Epoch, n)
+		s.judge.tries(u, i.Epoch, state)
+		err := s.checkpoint(h, []byte(state))
+		o.fate(err, "checkpoint")
+		if err == nil {
+			s.judge.acknowledged(u, i.Epoch)
+		}
+	}
+	result := "result of " + o.me.String()
+	err = s.done(h, []byte(result))
+	o.fate(err, "done")
+	if err == nil {
+		s.judge.done(o.me, u, i.Epoch, result)
+	}
+}
+
+// choose draws an heir among all owners, dead or alive.
+func (s *scene) choose(_ work.Unit, _ int64, not []work.Owner) (work.Owner, bool) {
+	var able []work.Owner
+	for _, o := range s.everybody {
+		if !slices.Contains(not, o.me) {
+			able = append(able, o.me)
+		}
+	}
+	if len(not) > 1 {
+		s.world.Seen("an heir was dead")
+	}
+	if len(able) == 0 || s.reckless && s.chooser.Choose("next", 4) == 1 {
+		s.world.Seen("no heir")
+		return work.Owner{}, false
+	}
+	return able[s.chooser.Choose("next", len(able))], true
+}
+
+func (s *scene) spawnMonitor(i int) {
+	name := fmt.Sprintf("m%d", i)
+	s.world.Spawn(name, func(a *sim.Actor) {
+		d := s.deskOn(s.view(a, s.monitor), name, a)
+		for range s.targets {
+			o := s.everybody[s.chooser.Choose("next", len(s.everybody))].me
+			if _, _, err := d.DecideDead(ctx, o, work.Death{Reason: work.Silent}); err != nil {
+				s.judge.fail("%s: %v", name, err)
+			}
+			for range 2 {
+				if s.handOver(d, o, s.choose) == nil {
+					break
+				}
+			}
+		}
+	})
+}
+
+// spawnHeir adds an owner that was started to inherit the first unit, by somebody who saw its owner dead.
+func (s *scene) spawnHeir() {
+	o := &owner{scene: s, me: work.Owner{ID: "s", Incarnation: 1}}
+	s.everybody = append(s.everybody, o)
+	s.judge.owners = append(s.judge.owners, o.me)
+	o.actor = s.world.Spawn(o.me.String(), func(a *sim.Actor) {
+		o.desk = s.deskOn(s.view(a, s.owner), o.me.String(), a)
+		o.list = o.desk.List(o.me)
+		o.inherit(s.judge.units[0])
+		for range s.rounds {
+			o.round()
+		}
+	})
+}
+
+func (o *owner) inherit(unit string) {
+	for range o.scene.rounds {
+		d, found, _ := o.desk.Ended(ctx, unit, 0)
+		if found && d.To != nil {
+			if _, dead, _ := o.desk.Dead(ctx, *d.To); dead {
+				_, err := o.scene.claim(o.desk, o.me, work.Unit{ID: unit, Digest: d.Digest}, 1)
+				o.fate(err, "claimed a later epoch")
+				return
+			}
+		}
+		o.actor.Sleep(15 * time.Millisecond)
+	}
+}
+
+func play(c sim.Chooser, opts sim.Options, p plan, procs procedures) (*scene, error) {
+	s := newScene(c, opts, p, procs)
+	err := s.world.Run()
+	s.over = true
+	if err == nil {
+		s.finish()
+		err = s.judge.wrong
+	}
+	return s, err
+}
+
+// finish lets the living go on undisturbed, finds the dead, and hands over to one who lives for ever.
+func (s *scene) finish() {
+	heir := &owner{scene: s, me: work.Owner{ID: "z", Incarnation: 1}}
+	heir.desk = s.deskOn(door{nil, s}, "z/1", nil)
+	heir.list = heir.desk.List(heir.me)
+	s.judge.owners = append(s.judge.owners, heir.me)
+	mon := s.deskOn(door{nil, s}, "last", nil)
+	for range 3 {
+		for _, o := range s.everybody {
+			s.escalate(mon, o, heir.me)
+		}
+		heir.round()
+	}
+	s.judge.finished()
+}
+
+// escalate is what a monitor does about o, and o about itself.
+func (s *scene) escalate(mon *work.Desk, o *owner, heir work.Owner) {
+	_, dead, _ := mon.Dead(ctx, o.me)
+	if !dead && !o.actor.Crashed() && o.list != nil {
+		o.round()
+		return
+	}
+	_, _, err := mon.DecideDead(ctx, o.me, work.Death{Reason: work.Silent})
+	if handled, _ := mon.Handled(ctx, o.me); !handled && err == nil {
+		err = s.handOver(mon, o.me, always(heir))
+	}
+	if err != nil {
+		s.judge.fail("escalating %v: %v", o.me, err)
+	}
+}
