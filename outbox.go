@@ -24,6 +24,7 @@ type outgoing struct {
 	look     time.Time     // when a poll is to look for its ACK
 	pause    time.Duration // until the look after that
 	end      time.Time     // when its entry is gone
+	refused  []byte        // what stood there instead of its ACK
 }
 
 // outbox keeps what a coordinator has sent until it is acknowledged: so that a store that lost its data loses nothing
@@ -96,14 +97,32 @@ func (b *outbox) hint(payload []byte) {
 		o = b.open[i]
 	}
 	b.mu.Unlock()
-	if o == nil {
-		return
+	if o != nil {
+		b.answered(o, sealed)
 	}
+}
+
+// answered takes in what stands, or is said to stand, where o's ACK is to stand. What is no true ACK of o is told of
+// once, however often it is read.
+func (b *outbox) answered(o *outgoing, value []byte) {
 	c := b.coordinator.client
 	post := c.post(c.store)
-	if ack := post.OpenAck(o.signal, sealed, b.coordinator.refused); ack != nil {
+	ack := post.OpenAck(o.signal, value, func(err error) {
+		if b.newRefusal(o, value) {
+			b.coordinator.refused(err)
+		}
+	})
+	if ack != nil {
 		b.acknowledged(o, ack)
 	}
+}
+
+func (b *outbox) newRefusal(o *outgoing, value []byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := o.refused != nil && bytes.Equal(o.refused, value)
+	o.refused = append([]byte{}, value...)
+	return !known
 }
 
 // acknowledged: the receiver has o. Its instance is where the next signal is addressed to.

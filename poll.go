@@ -72,13 +72,8 @@ func (c *Client) questions() []question {
 
 // polled takes in what stands where o's ACK is to stand.
 func (b *outbox) polled(o *outgoing, value []byte) {
-	if value == nil {
-		return
-	}
-	c := b.coordinator.client
-	post := c.post(c.store)
-	if ack := post.OpenAck(o.signal, value, b.coordinator.refused); ack != nil {
-		b.acknowledged(o, ack)
+	if value != nil {
+		b.answered(o, value)
 	}
 }
 

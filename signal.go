@@ -186,15 +186,18 @@ func (a *Coordinator) awaitAck(ctx context.Context, o *outgoing, pause time.Dura
 
 // lastLook: an ACK that stands at the timeout counts.
 func (a *Coordinator) lastLook(o *outgoing) *envelope.Ack {
-	post := a.client.post(a.client.once)
-	acks, err := post.Acks(a.life, []*envelope.Signal{o.signal}, a.refused)
+	c := a.client
+	value, err := c.once.Get(a.life, c.space.Ack(a.id, o.signal.ID))
 	if err == nil {
+		a.out.answered(o, value)
+	}
+	if err == nil || errors.Is(err, store.ErrNotFound) {
 		o.answered.Store(true)
 	}
 	select {
 	case ack := <-o.ack:
 		return ack
 	default:
-		return acks[0]
+		return nil
 	}
 }
