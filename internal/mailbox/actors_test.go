@@ -104,6 +104,8 @@ func (s *sender) send(id, round string, payload []byte) {
 }
 
 func (s *sender) attempt(p *post) {
+	s.scene.appending++
+	defer func() { s.scene.appending-- }()
 	err := s.post.Append(ctx, "r", p.sealed)
 	if s.scene.m.renamed && err != nil {
 		p = s.make(p.signal.ID+"-again", p.signal.Round, p.signal.Payload)

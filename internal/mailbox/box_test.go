@@ -243,6 +243,28 @@ func TestS1TheCursorAfterALossPassesNothing(t *testing.T) {
 	b.expect("the next life", b.pass(b.join("h")), 3)
 }
 
+// A box that does not know of a loss yet writes its cursor into the new store; a joiner must not begin there.
+func TestS1ACursorOfAnotherGenerationIsNotFollowed(t *testing.T) {
+	b := newBench(t)
+	box := b.join("g")
+	for range 2 {
+		_, sealed := b.signal(nil)
+		b.append(sealed)
+	}
+	b.must(box.Read(ctx))
+	taken := b.take(box)
+	b.wipe()
+	for _, d := range taken {
+		b.acknowledge(box, d)
+	}
+	b.must(box.Flush(ctx))
+	for range 2 {
+		_, sealed := b.signal(nil)
+		b.append(sealed)
+	}
+	b.expect("after the loss", b.pass(b.join("h")), 2)
+}
+
 // A number of the new counter that was taken after Recover, but before the counter was read past it, is still being
 // written when half the skip TTL has passed since Recover.
 func TestS1ASlowWriterAfterALossIsFound(t *testing.T) {

@@ -46,7 +46,7 @@ func (s *scene) lose(a *sim.Actor) {
 	for _, key := range all {
 		_, _ = s.mem.Expire(ctx, key, 0)
 	}
-	s.lost = s.moment()
+	s.lost, s.torn = s.moment(), s.torn || s.appending > 0
 	for _, r := range s.receivers {
 		r.acked, r.asked = nil, nil
 	}

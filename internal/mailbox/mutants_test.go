@@ -38,7 +38,7 @@ type mutant struct {
 
 // TestMutantsAreKilled: each within so many random runs.
 func TestMutantsAreKilled(t *testing.T) {
-	const limit = 20_000
+	const limit = 10_000
 	for name, c := range mutants() {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(limit) {
@@ -90,7 +90,7 @@ func mutants() map[string]mutation {
 		"an ACK counts as confirmed once begun":     m("S2", mutant{sloppy: true}, plain),
 		"fresh is what has a higher seq":            m("S1 S4", mutant{give: higherSeq}, func(c *config) { c.shared = true }),
 		"the cursor passes what a hint spoke of":    m("S1", mutant{believing: true}, lying),
-		"a double is consumed before its first":     m("S2 S1", mutant{greedy: true}, lying),
+		"a double is consumed before its first":     m("S2 S1", mutant{greedy: true}, func(c *config) { lying(c); c.lies, c.Faults, c.MaxFreezes, c.Crashes = false, 0, 0, 4 }),
 		"the cursor passes what is not handed over": m("S1 S2 S6", mutant{eager: true}, plain),
 		"a joiner does not wait":                    m("S1 S6", mutant{hasty: true}, func(c *config) { c.tail = 2000 }),
 	}

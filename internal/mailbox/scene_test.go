@@ -102,9 +102,11 @@ type scene struct {
 	cursors [][]byte           // every cursor that was written
 
 	receivers []*receiver
-	now       int // counts moments
-	lost      int // the moment of the last loss
-	fresh     int // makes sessions and generations
+	now       int  // counts moments
+	lost      int  // the moment of the last loss
+	appending int  // how many senders are in the middle of an Append
+	torn      bool // one was, when the store lost its data: its entry may land on another one's number
+	fresh     int  // makes sessions and generations
 	seq       uint64
 	over      bool
 	violation error
@@ -205,12 +207,13 @@ func (s *scene) posted(signal *envelope.Signal) bool {
 func (s *scene) acknowledged(p *post, ack *envelope.Ack) {
 	p.acked = true
 	s.moment()
-	true5 := false
+	s.stood[keyOf(p.signal)] = true
+	given := false
 	for _, a := range s.answers {
-		true5 = true5 || a.SignalID == ack.SignalID && a.Sender == p.signal.Sender && a.Session == ack.Session
+		given = given || a.SignalID == ack.SignalID && a.Sender == p.signal.Sender && a.Session == ack.Session
 	}
 	switch {
-	case ack.SignalID != p.signal.ID || !true5:
+	case ack.SignalID != p.signal.ID || !given:
 		s.broken("S5: %v is satisfied by the ACK of %s", keyOf(p.signal), ack.SignalID)
 	case s.firstHand(keyOf(p.signal)) == 0:
 		s.broken("S4: %v is acknowledged, and was not handed over", keyOf(p.signal))
@@ -310,7 +313,7 @@ func (s *scene) check() {
 
 func (s *scene) checkPost(p *post) {
 	k := keyOf(p.signal)
-	excused := s.stale || s.lost > 0 && p.by.actor.Crashed() && p.begun <= s.noticed()
+	excused := s.stale || s.lost > 0 && p.by.actor.Crashed() && (s.torn || p.begun <= s.noticed())
 	switch {
 	case p.confirmed == 0 || excused:
 	case s.firstHand(k) == 0:
