@@ -37,6 +37,18 @@ func (d *Desk) IntentAfter(ctx context.Context, me Owner, u Unit, e int64) (bool
 	return decided.Gives(me), err
 }
 
+// ClaimBlind does not look whether the owner is dead.
+func (d *Desk) ClaimBlind(ctx context.Context, me Owner, u Unit, e int64) (bool, error) {
+	decided, found, err := d.endable(ctx, u, e)
+	if err == nil && !found {
+		err = d.intend(ctx, me, Intent{u, e + 1})
+	}
+	if err == nil && !found {
+		decided, _, err = d.end(ctx, u.ID, e, Decision{To: &me, Digest: u.Digest, By: me.String()})
+	}
+	return decided.Gives(me), err
+}
+
 // ClaimAnyway does not look whether the epoch before has an owner, and takes the one after it.
 func (d *Desk) ClaimAnyway(ctx context.Context, me Owner, u Unit, e int64) (bool, error) {
 	if err := d.intend(ctx, me, Intent{u, e + 2}); err != nil {

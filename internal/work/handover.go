@@ -160,15 +160,24 @@ func (d *Desk) heir(ctx context.Context, u Unit, e int64, choose Choose, not []O
 		if !ok || slices.Contains(not, h) || h.check() != nil {
 			return Owner{}, fmt.Errorf("%w for unit %s", ErrNoHeir, u.ID)
 		}
-		if err := d.intend(ctx, h, Intent{u, e + 1}); err != nil {
-			return Owner{}, err
-		}
-		err := d.alive(ctx, h)
+		err := d.enlist(ctx, h, Intent{u, e + 1})
 		if !errors.Is(err, ErrFenced) {
 			return h, err
 		}
 		not = append(not, h)
 	}
+}
+
+// enlist appends i to h's list; ErrFenced where h is dead. It looks before, too: the lists of the dead would grow with
+// every attempt to find an heir among them, each by the length of the others.
+func (d *Desk) enlist(ctx context.Context, h Owner, i Intent) error {
+	if err := d.alive(ctx, h); err != nil {
+		return err
+	}
+	if err := d.intend(ctx, h, i); err != nil {
+		return err
+	}
+	return d.alive(ctx, h)
 }
 
 // keep refreshes what o left where there is no heir for it, so that it is still there when there is one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/blocking-coordination/coord/internal/agree"
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -79,7 +80,8 @@ const (
 	longList  = 1 << 16 // a list with more tickets is not read one by one
 )
 
-// readIntents returns what stands in o's list now. A hole is skipped, whoever is to fill it: it was not confirmed.
+// readIntents returns what stands in o's list now, each epoch of a unit once. A hole is skipped, whoever is to fill it:
+// it was not confirmed.
 func (d *Desk) readIntents(ctx context.Context, o Owner) (all []written, aside []Malformed, err error) {
 	names := d.Space.Intents(o.ID, o.Incarnation)
 	tickets, err := d.tickets(ctx, names)
@@ -88,7 +90,18 @@ func (d *Desk) readIntents(ctx context.Context, o Owner) (all []written, aside [
 		all, aside, err = d.readSome(ctx, o, names, tickets[:n], all, aside)
 		tickets = tickets[n:]
 	}
-	return all, aside, err
+	return once(all), aside, err
+}
+
+// once drops doubles: of retries, and of several who chose the same heir.
+func once(all []written) []written {
+	seen := make(map[run]bool, len(all))
+	return slices.DeleteFunc(all, func(w written) bool {
+		r := run{w.Unit.ID, w.Epoch}
+		again := seen[r]
+		seen[r] = true
+		return again
+	})
 }
 
 func (d *Desk) readSome(ctx context.Context, o Owner, names keys.Log, tickets []int64, all []written, aside []Malformed) ([]written, []Malformed, error) {

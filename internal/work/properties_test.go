@@ -21,7 +21,7 @@ type sticky struct {
 
 func byChance(seed uint64) sim.Chooser {
 	r := rand.New(rand.NewPCG(seed, 7))
-	return sticky{r, []int{0, 8, 12, 14, 15}[seed/6%5]}
+	return sticky{r, []int{0, 8, 12, 14, 15}[seed/15%5]}
 }
 
 func (s sticky) Choose(what string, n int) int {
@@ -32,7 +32,7 @@ func (s sticky) Choose(what string, n int) int {
 }
 
 var (
-	everything = plan{units: 2, rivals: true, owners: 3, rounds: 3, states: 2, monitors: 3, targets: 2, leaves: true, spawns: true, rejoins: true, reckless: true}
+	everything = plan{units: 2, rivals: true, owners: 3, rounds: 4, states: 2, monitors: 3, targets: 2, leaves: 1, spawns: true, rejoins: true, reckless: true}
 	hazards    = sim.Options{Faults: 3, Crashes: 2, Preemptions: -1, Freezes: []time.Duration{40 * time.Second}, MaxFreezes: 1}
 )
 

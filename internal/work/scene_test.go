@@ -33,7 +33,10 @@ func real() procedures {
 			return mine, err
 		},
 		handOver: func(d *work.Desk, o work.Owner, c work.Choose) error {
-			_, _, err := d.HandOver(ctx, o, c)
+			_, _, err := d.DecideDead(ctx, o, work.Death{Reason: work.Silent})
+			if err == nil {
+				_, _, err = d.HandOver(ctx, o, c)
+			}
 			return err
 		},
 		leave: func(d *work.Desk, me work.Owner, c work.Choose) error {
@@ -61,7 +64,7 @@ type plan struct {
 	states   int  // checkpoints of each epoch
 	monitors int
 	targets  int  // how many owners each monitor accuses, falsely if they live
-	leaves   bool // the last owner leaves
+	leaves   int  // so many of the last owners leave
 	spawns   bool // somebody claims the second epoch of the first unit with an incarnation of its own
 	rejoins  bool // an owner that crashed comes back as the next incarnation
 	reckless bool // a monitor gives up on a unit now and then, and comes back
@@ -87,7 +90,8 @@ type owner struct {
 	actor *sim.Actor
 	desk  *work.Desk
 	list  *work.List
-	gone  bool // it left or was fenced
+	gone  bool // it left
+	runs  []*running
 }
 
 // door is the store of an actor: it lets the judge look, and leads straight to the memory once the world is over.
@@ -215,7 +219,7 @@ func (o *owner) live(index int) {
 		o.round()
 		o.actor.Sleep(10 * time.Millisecond)
 	}
-	if s.leaves && index == s.owners-1 && !o.gone {
+	if index >= s.owners-s.leaves && !o.gone {
 		o.gone = true
 		err := s.leave(o.desk, o.me, s.choose)
 		o.fate(err, "left")
@@ -250,42 +254,62 @@ func (o *owner) accept(units []string) {
 	}
 }
 
-// round is one scan and what it brings.
+// running is an epoch on its way from one round to the next.
+type running struct {
+	h *work.Held
+	n int // the checkpoints that were tried
+}
+
+// round is one scan, one step of each epoch that runs, and the refreshing.
 func (o *owner) round() {
 	runnable, err := o.scene.scan(o.list)
 	if err != nil && !errors.Is(err, sim.ErrFault) {
 		o.scene.judge.fail("%v scans: %v", o.me, err)
 	}
+	for _, r := range slices.Clone(o.runs) {
+		o.step(r)
+	}
 	for _, i := range runnable {
-		o.run(i)
+		o.start(i)
 	}
 	if err := o.list.Refresh(ctx); err != nil {
 		o.scene.judge.fail("%v refreshes: %v", o.me, err)
 	}
 }
 
-func (o *owner) run(i work.Intent) {
-	s, u := o.scene, i.Unit.ID
-	h, base, err := s.begin(o.desk, o.me, i.Unit, i.Epoch)
+func (o *owner) start(i work.Intent) {
+	h, base, err := o.scene.begin(o.desk, o.me, i.Unit, i.Epoch)
 	o.fate(err, "begun")
-	if err != nil {
+	if err == nil {
+		o.scene.judge.began(o.me, i.Unit.ID, i.Epoch, base)
+		o.runs = append(o.runs, &running{h: h})
+	}
+}
+
+// step writes the next checkpoint, and the result after the last.
+func (o *owner) step(r *running) {
+	s, u, f := o.scene, r.h.Unit.ID, r.h.Epoch
+	if r.n == s.states {
+		o.runs = slices.DeleteFunc(o.runs, func(x *running) bool { return x == r })
+		o.finish(r.h)
 		return
 	}
-	s.judge.began(o.me, u, i.Epoch, base)
-	for n := range s.states {
-		state := fmt.Sprintf("%s:%d:%d", u, i.Epoch, n)
-		s.judge.tries(u, i.Epoch, state)
-		err := s.checkpoint(h, []byte(state))
-		o.fate(err, "checkpoint")
-		if err == nil {
-			s.judge.acknowledged(u, i.Epoch)
-		}
+	state := fmt.Sprintf("%s:%d:%d", u, f, r.n)
+	r.n++
+	s.judge.tries(u, f, state)
+	err := s.checkpoint(r.h, []byte(state))
+	o.fate(err, "checkpoint")
+	if err == nil {
+		s.judge.acknowledged(u, f)
 	}
+}
+
+func (o *owner) finish(h *work.Held) {
 	result := "result of " + o.me.String()
-	err = s.done(h, []byte(result))
+	err := o.scene.done(h, []byte(result))
 	o.fate(err, "done")
 	if err == nil {
-		s.judge.done(o.me, u, i.Epoch, result)
+		o.scene.judge.done(o.me, h.Unit.ID, h.Epoch, result)
 	}
 }
 
@@ -312,13 +336,15 @@ func (s *scene) spawnMonitor(i int) {
 	s.world.Spawn(name, func(a *sim.Actor) {
 		d := s.deskOn(s.view(a, s.monitor), name, a)
 		for range s.targets {
+			a.Sleep(time.Duration(s.chooser.Choose("next", 2*s.rounds)) * 5 * time.Millisecond)
 			o := s.everybody[s.chooser.Choose("next", len(s.everybody))].me
-			if _, _, err := d.DecideDead(ctx, o, work.Death{Reason: work.Silent}); err != nil {
-				s.judge.fail("%s: %v", name, err)
-			}
 			for range 2 {
-				if s.handOver(d, o, s.choose) == nil {
+				err := s.handOver(d, o, s.choose)
+				if err == nil {
 					break
+				}
+				if !errors.Is(err, work.ErrNoHeir) {
+					s.judge.fail("%s hands over %v: %v", name, o, err)
 				}
 			}
 		}
@@ -372,7 +398,7 @@ func (s *scene) finish() {
 	heir.list = heir.desk.List(heir.me)
 	s.judge.owners = append(s.judge.owners, heir.me)
 	mon := s.deskOn(door{nil, s}, "last", nil)
-	for range 3 {
+	for range 5 + s.states {
 		for _, o := range s.everybody {
 			s.escalate(mon, o, heir.me)
 		}
@@ -388,11 +414,10 @@ func (s *scene) escalate(mon *work.Desk, o *owner, heir work.Owner) {
 		o.round()
 		return
 	}
-	_, _, err := mon.DecideDead(ctx, o.me, work.Death{Reason: work.Silent})
-	if handled, _ := mon.Handled(ctx, o.me); !handled && err == nil {
-		err = s.handOver(mon, o.me, always(heir))
+	if handled, _ := mon.Handled(ctx, o.me); handled {
+		return
 	}
-	if err != nil {
+	if err := s.handOver(mon, o.me, always(heir)); err != nil {
 		s.judge.fail("escalating %v: %v", o.me, err)
 	}
 }
