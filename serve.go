@@ -73,10 +73,10 @@ func (a *Coordinator) Serve(ctx context.Context, h Handler, opts ...Option) erro
 
 func (t *turns) serve(s *server) error {
 	t.mu.Lock()
-	switch {
-	case t.ended != nil:
+	switch ended := t.ended; {
+	case ended != nil:
 		t.mu.Unlock()
-		return fmt.Errorf("%s: %w", t.coordinator.id, t.ended)
+		return fmt.Errorf("%s: %w", t.coordinator.id, ended)
 	case t.server != nil:
 		t.mu.Unlock()
 		return fmt.Errorf("%w: %s has a handler already", ErrInvalidConfig, t.coordinator.id)

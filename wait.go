@@ -132,9 +132,9 @@ func newWaiter(opts []Option) *waiter {
 // enlist adds w and sees whether there is something for it.
 func (t *turns) enlist(w *waiter) {
 	t.mu.Lock()
-	if t.ended != nil {
+	if ended := t.ended; ended != nil {
 		t.mu.Unlock()
-		w.result <- outcomeOf{err: fmt.Errorf("%s: %w", t.coordinator.id, t.ended)}
+		w.result <- outcomeOf{err: fmt.Errorf("%s: %w", t.coordinator.id, ended)}
 		return
 	}
 	t.waiters = append(t.waiters, w)
