@@ -65,6 +65,7 @@ type resolved struct {
 	ring  *envelope.Ring
 	space keys.Space
 	times mailbox.Times
+	now   func() time.Time // Clock.Now
 }
 
 func (cfg Config) resolve(st store.Store) (*resolved, error) {
@@ -87,7 +88,7 @@ func (cfg Config) resolve(st store.Store) (*resolved, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidConfig, err)
 	}
 	cfg.Secret, cfg.Keys = nil, nil // the ring alone knows them from here on
-	return &resolved{Config: cfg, ring: ring, space: keys.In(cfg.Namespace), times: mailbox.DefaultTimes}, nil
+	return &resolved{Config: cfg, ring: ring, space: keys.In(cfg.Namespace), times: mailbox.DefaultTimes, now: cfg.Clock.Now}, nil
 }
 
 func (cfg *Config) ring() []Key {

@@ -182,7 +182,7 @@ func (c *Client) everybody() []*Coordinator {
 }
 
 func (c *Client) post(st store.Store) mailbox.Post {
-	return mailbox.Post{Store: st, Space: c.space, Ring: c.ring, Times: c.times, Now: c.Clock.Now}
+	return mailbox.Post{Store: st, Space: c.space, Ring: c.ring, Times: c.times, Now: c.now}
 }
 
 // checkID checks what users name: coordinators and types.

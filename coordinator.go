@@ -68,7 +68,7 @@ func (c *Client) incarnate(ctx context.Context, id string) (*Coordinator, error)
 	a := &Coordinator{client: c, id: id, me: envelope.Instance{Incarnation: results[0].N, Session: newID()}}
 	a.life, a.end_ = context.WithCancelCause(context.Background())
 	a.turns.init(a)
-	a.out.coordinator = a
+	a.out.init(a)
 	a.work.init(a)
 	return a, nil
 }
@@ -174,6 +174,7 @@ func (a *Coordinator) end(cause error) bool {
 		a.subscribe()
 	}
 	a.turns.abandon(cause)
+	a.out.abandon(cause)
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/mailbox"
 )
 
 const slowest = 30 * time.Second // between two posts, or two looks for an ACK, of one signal
@@ -16,15 +17,32 @@ const slowest = 30 * time.Second // between two posts, or two looks for an ACK, 
 // outgoing is a signal that is not acknowledged yet.
 type outgoing struct {
 	signal   *envelope.Signal
+	message  envelope.Signal // what signal points to
+	to       mailbox.Address
 	sealed   []byte
-	awaited  bool               // a Send blocks on it
-	ack      chan *envelope.Ack // one, buffered
 	attempts int
 	answered atomic.Bool   // the store has confirmed a post, or answered a look
 	look     time.Time     // when a poll is to look for its ACK
 	pause    time.Duration // until the look after that
-	end      time.Time     // when its entry is gone
+	gone     time.Time     // when its entry is
 	refused  []byte        // what stood there instead of its ACK
+
+	span                     // of the Send that blocks on it
+	news  chan *envelope.Ack // of that Send: the ACK; nil asks it to look at the clock and its span. nil where it is a Post
+	until time.Time          // when that Send gives up
+	again time.Time          // when it posts once more; zero: it is posting
+}
+
+func (o *outgoing) awaited() bool { return o.news != nil }
+
+// nudge has the Send look up. There is always room for an ACK behind it.
+func (o *outgoing) nudge() {
+	if len(o.news) == 0 {
+		select {
+		case o.news <- nil:
+		default:
+		}
+	}
 }
 
 // outbox keeps what a coordinator has sent until it is acknowledged: so that a store that lost its data loses nothing
@@ -35,27 +53,104 @@ type outbox struct {
 	mu    sync.Mutex
 	seq   uint64
 	open  []*outgoing // in the order of their seq
-	peers map[string]envelope.Instance
+	peers map[string]*peer
+	alarm alarm // of the Sends among open
 }
 
-// compose makes the next signal to a receiver, and keeps it. ErrMailboxFull if too many are open.
-func (b *outbox) compose(s envelope.Signal, awaited bool) (*outgoing, error) {
-	c := b.coordinator.client
+// peer is what is known of a receiver.
+type peer struct {
+	instance envelope.Instance // as last seen in an ACK
+	address  mailbox.Address
+}
+
+func (b *outbox) init(a *Coordinator) {
+	b.coordinator, b.peers = a, map[string]*peer{}
+	b.alarm = alarm{clock: a.client.Clock, ring: b.ring}
+}
+
+// compose completes the signal in o, and keeps it. ErrMailboxFull if too many are open.
+func (b *outbox) compose(o *outgoing) error {
+	c, s := b.coordinator.client, &o.message
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := b.count(s.Receiver); n >= c.MailboxLimit {
-		return nil, fmt.Errorf("%w: %s has %d signals that %s has not acknowledged", ErrMailboxFull, s.Sender, n, s.Receiver)
+		return fmt.Errorf("%w: %s has %d signals that %s has not acknowledged", ErrMailboxFull, s.Sender, n, s.Receiver)
 	}
+	to := b.peer(s.Receiver)
 	b.seq++
-	s.Seq, s.Time, s.To = b.seq, c.Clock.Now(), b.peers[s.Receiver]
-	sealed, err := envelope.AppendSignal(nil, c.ring, &s)
+	s.Seq, s.Time, s.To = b.seq, c.Clock.Now(), to.instance
+	sealed, err := envelope.AppendSignal(nil, c.ring, s)
 	if err != nil {
-		return nil, fmt.Errorf("signal to %s: %w", s.Receiver, err)
+		return fmt.Errorf("signal to %s: %w", s.Receiver, err)
 	}
-	o := &outgoing{signal: &s, sealed: sealed, awaited: awaited, ack: make(chan *envelope.Ack, 1), pause: c.Poll}
-	o.look, o.end = s.Time.Add(c.Poll), s.Time.Add(c.times.Log.Entry)
+	o.signal, o.sealed, o.to, o.pause = s, sealed, to.address, c.Poll
+	o.look, o.gone = s.Time.Add(c.Poll), s.Time.Add(c.times.Log.Entry)
 	b.open = append(b.open, o)
-	return o, nil
+	return nil
+}
+
+// peer is called with the lock held.
+func (b *outbox) peer(id string) *peer {
+	p := b.peers[id]
+	if p == nil {
+		post := b.coordinator.client.post(nil)
+		p = &peer{address: post.Address(id)}
+		b.peers[id] = p
+	}
+	return p
+}
+
+// await sets the time at which the Send of o gives up, and when it is nudged to post again.
+func (b *outbox) await(o *outgoing, until, again time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o.until, o.again = until, again
+	next := until
+	if again.Before(until) {
+		next = again
+	}
+	b.alarm.by(next, b.coordinator.client.Clock.Now())
+}
+
+// ring tells the Sends whose time has come.
+func (b *outbox) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.alarm.stop()
+	now := b.coordinator.client.Clock.Now()
+	for _, o := range b.open {
+		if o.awaited() {
+			b.remind(o, now)
+		}
+	}
+}
+
+func (b *outbox) remind(o *outgoing, now time.Time) {
+	if !now.Before(o.until) {
+		o.end(ErrTimeout)
+		o.nudge()
+		return
+	}
+	next := o.until
+	switch {
+	case now.Before(o.again):
+		next = o.again
+	default:
+		o.nudge()
+	}
+	b.alarm.by(next, now)
+}
+
+// abandon ends every Send with cause.
+func (b *outbox) abandon(cause error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.open {
+		if o.awaited() {
+			o.end(cause)
+			o.nudge()
+		}
+	}
 }
 
 // attempt returns what to post, which changes when the store has lost its data, and for the how manieth time.
@@ -81,6 +176,9 @@ func (b *outbox) drop(o *outgoing) {
 	defer b.mu.Unlock()
 	if i := slices.Index(b.open, o); i >= 0 {
 		b.open = slices.Delete(b.open, i, i+1)
+	}
+	if !slices.ContainsFunc(b.open, (*outgoing).awaited) {
+		b.alarm.stop()
 	}
 }
 
@@ -129,16 +227,13 @@ func (b *outbox) newRefusal(o *outgoing, value []byte) bool {
 func (b *outbox) acknowledged(o *outgoing, ack *envelope.Ack) {
 	b.drop(o)
 	b.mu.Lock()
-	if b.peers == nil {
-		b.peers = map[string]envelope.Instance{}
-	}
-	if known := b.peers[ack.Receiver]; ack.Incarnation >= known.Incarnation {
-		b.peers[ack.Receiver] = envelope.Instance{Incarnation: ack.Incarnation, Session: ack.Session}
+	if p := b.peer(ack.Receiver); ack.Incarnation >= p.instance.Incarnation {
+		p.instance = envelope.Instance{Incarnation: ack.Incarnation, Session: ack.Session}
 	}
 	b.mu.Unlock()
 	select {
-	case o.ack <- ack:
-	default: // it has one
+	case o.news <- ack:
+	default: // it has one, or nobody waits
 	}
 }
 
@@ -146,11 +241,11 @@ func (b *outbox) acknowledged(o *outgoing, ack *envelope.Ack) {
 func (b *outbox) due(now time.Time) (due []*outgoing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.open = slices.DeleteFunc(b.open, func(o *outgoing) bool { return !o.awaited && now.After(o.end) })
+	b.open = slices.DeleteFunc(b.open, func(o *outgoing) bool { return !o.awaited() && now.After(o.gone) })
 	for _, o := range b.open {
 		if !now.Before(o.look) {
 			due = append(due, o)
-			if !o.awaited {
+			if !o.awaited() {
 				o.pause = min(2*o.pause, slowest)
 			}
 			o.look = now.Add(o.pause)
@@ -169,7 +264,7 @@ func (b *outbox) all() []*outgoing {
 func (b *outbox) readdress() []*outgoing {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.peers = nil
+	clear(b.peers)
 	for _, o := range b.open {
 		s := *o.signal
 		s.To = envelope.Instance{}

@@ -38,25 +38,26 @@ func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, 
 		}
 		return a.sendLegacy(ctx, l, opt.bound(c.Timeout))
 	}
-	o, err := a.compose(to, typ, payload, true, opt)
-	if err != nil {
+	o := &outgoing{news: make(chan *envelope.Ack, 2)}
+	o.Context = ctx
+	if err := a.compose(o, to, typ, payload, opt); err != nil {
 		return nil, err
 	}
+	defer o.end(context.Canceled)
 	defer a.out.drop(o)
-	return a.sendAndAwait(ctx, o, opt.bound(c.Timeout))
+	return a.sendAndAwait(o, opt.bound(c.Timeout))
 }
 
-func (a *Coordinator) sendAndAwait(ctx context.Context, o *outgoing, within time.Duration) (*Ack, error) {
-	c, to, typ := a.client, o.signal.Receiver, o.signal.Type
-	began := c.Clock.Now()
-	ctx, stop := a.bounded(ctx, within)
-	defer stop()
-	ack, err := a.untilAck(ctx, o)
+func (a *Coordinator) sendAndAwait(o *outgoing, within time.Duration) (*Ack, error) {
+	c, s := a.client, o.signal
+	ack, err := a.untilAck(o, within)
 	if ack == nil {
 		return nil, a.failed(o, o.noAck(err))
 	}
-	latency := c.Clock.Now().Sub(began)
-	c.emit(SignalAcknowledged{o.signal.ID, a.id, to, typ, latency, ack.Rejected})
+	to, latency := s.Receiver, c.Clock.Now().Sub(s.Time)
+	if c.watched() {
+		c.emit(SignalAcknowledged{s.ID, a.id, to, s.Type, latency, ack.Rejected})
+	}
 	result := &Ack{SignalID: ack.SignalID, From: ack.Receiver, Result: ack.Result, Latency: latency}
 	if ack.Rejected {
 		return result, fmt.Errorf("%s: %w: %s", to, ErrRejected, ack.Reason)
@@ -76,8 +77,8 @@ func (a *Coordinator) Post(ctx context.Context, to, typ string, payload []byte, 
 		}
 		return a.postLegacy(ctx, l)
 	}
-	o, err := a.compose(to, typ, payload, false, opt)
-	if err != nil {
+	o := &outgoing{}
+	if err := a.compose(o, to, typ, payload, opt); err != nil {
 		return "", err
 	}
 	if err := a.postNow(ctx, o); err != nil {
@@ -96,18 +97,19 @@ func (a *Coordinator) PostAll(ctx context.Context, to []string, typ string, payl
 	return ids, errors.Join(errs...)
 }
 
-func (a *Coordinator) compose(to, typ string, payload []byte, awaited bool, opt options) (*outgoing, error) {
+func (a *Coordinator) compose(o *outgoing, to, typ string, payload []byte, opt options) error {
 	err := errors.Join(checkID("receiver", to), checkID("type", typ))
 	if err == nil {
 		err = a.alive()
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a.out.compose(envelope.Signal{
+	o.message = envelope.Signal{
 		ID: newID(), Sender: a.id, Receiver: to, Type: typ, Payload: slices.Clone(payload),
 		Incarnation: a.me.Incarnation, Session: a.me.Session, ReplyTo: opt.replyTo, Trace: opt.trace,
-	}, awaited)
+	}
+	return a.out.compose(o)
 }
 
 func (a *Coordinator) failed(o *outgoing, err error) error {
@@ -121,11 +123,13 @@ func (a *Coordinator) postNow(ctx context.Context, o *outgoing) error {
 	c, s := a.client, o.signal
 	post := c.post(c.store)
 	sealed, attempt := a.out.attempt(o)
-	if err := post.Append(ctx, s.Receiver, sealed); err != nil {
+	if err := post.AppendTo(ctx, o.to, sealed); err != nil {
 		return err
 	}
 	o.answered.Store(true)
-	c.emit(SignalPosted{s.ID, s.Sender, s.Receiver, s.Type, attempt})
+	if c.watched() {
+		c.emit(SignalPosted{s.ID, s.Sender, s.Receiver, s.Type, attempt})
+	}
 	return nil
 }
 
@@ -154,32 +158,38 @@ func (a *Coordinator) bounded(ctx context.Context, d time.Duration) (bounded con
 }
 
 // untilAck posts o, and again after 1, 2, 4, 8 … 30 s, until its ACK comes. Before it gives up it looks once more.
-func (a *Coordinator) untilAck(ctx context.Context, o *outgoing) (*envelope.Ack, error) {
+func (a *Coordinator) untilAck(o *outgoing, within time.Duration) (*envelope.Ack, error) {
+	if within <= 0 {
+		o.end(ErrTimeout)
+	}
+	a.out.await(o, o.signal.Time.Add(within), o.signal.Time.Add(time.Second))
 	for pause := time.Second; ; pause = min(2*pause, slowest) {
-		trouble := a.postNow(ctx, o)
+		trouble := a.postNow(o, o)
 		if store.Permanent(trouble) {
 			return nil, trouble
 		}
 		a.client.poller.start()
-		if ack := a.awaitAck(ctx, o, pause); ack != nil {
+		if ack := a.awaitAck(o, pause); ack != nil {
 			return ack, nil
 		}
-		if ctx.Err() != nil {
-			return a.lastLook(o), context.Cause(ctx)
+		if err := o.Err(); err != nil {
+			return a.lastLook(o), err
 		}
 	}
 }
 
-// awaitAck blocks until the ACK is there, ctx ends, or pause is over.
-func (a *Coordinator) awaitAck(ctx context.Context, o *outgoing, pause time.Duration) *envelope.Ack {
-	again := make(chan struct{})
-	stop := a.client.Clock.AfterFunc(pause, func() { close(again) })
-	defer stop()
-	select {
-	case ack := <-o.ack:
-		return ack
-	case <-again:
-	case <-ctx.Done():
+// awaitAck blocks until the ACK is there, o's span ends, or pause is over.
+func (a *Coordinator) awaitAck(o *outgoing, pause time.Duration) *envelope.Ack {
+	again := a.client.Clock.Now().Add(pause)
+	a.out.await(o, o.until, again)
+	for o.Err() == nil && a.client.Clock.Now().Before(again) {
+		select {
+		case ack := <-o.news:
+			if ack != nil {
+				return ack
+			}
+		case <-o.Context.Done():
+		}
 	}
 	return nil
 }
@@ -194,10 +204,10 @@ func (a *Coordinator) lastLook(o *outgoing) *envelope.Ack {
 	if err == nil || errors.Is(err, store.ErrNotFound) {
 		o.answered.Store(true)
 	}
-	select {
-	case ack := <-o.ack:
-		return ack
-	default:
-		return nil
+	for range len(o.news) {
+		if ack := <-o.news; ack != nil {
+			return ack
+		}
 	}
+	return nil
 }

@@ -49,11 +49,27 @@ func (p *Post) log(receiver string) ticketlog.Log {
 	return ticketlog.Log{Store: p.Store, Keys: p.Space.Mailbox(receiver), Times: p.Times.Log, Now: p.Now}
 }
 
+// Address is where a receiver's signals go: names that are built once for many of them.
+type Address struct {
+	log     keys.Log
+	channel string
+}
+
+// Address returns that of receiver.
+func (p *Post) Address(receiver string) Address {
+	return Address{log: p.Space.Mailbox(receiver), channel: p.Space.Channel(receiver)}
+}
+
 // Append puts a sealed signal into receiver's mailbox. After an error the outcome is unknown: append the same bytes
 // again, the receiver drops the double (S1).
 func (p *Post) Append(ctx context.Context, receiver string, sealed []byte) error {
-	log := p.log(receiver)
-	_, err := log.Append(ctx, sealed, p.Space.Channel(receiver))
+	return p.AppendTo(ctx, p.Address(receiver), sealed)
+}
+
+// AppendTo is Append for an address that is known.
+func (p *Post) AppendTo(ctx context.Context, to Address, sealed []byte) error {
+	log := ticketlog.Log{Store: p.Store, Keys: to.log, Times: p.Times.Log, Now: p.Now}
+	_, err := log.Append(ctx, sealed, to.channel)
 	return err
 }
 
