@@ -1,0 +1,65 @@
+package detect
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// member is one incarnation under watch.
+type member struct {
+	id          string
+	incarnation int64
+
+	seq      uint64 // of the highest beat seen; 0: none
+	silence  span   // since that
+	standing span   // how long I saw the last of the warned stand
+	warned   int    // warnings that stand, from the first without a gap
+
+	since  time.Time // when it registered, at the earliest; zero: before this monitor began
+	fresh  bool      // whether it is over was never asked
+	hidden bool      // a higher incarnation joined
+	dead   bool      // it is decided to be over
+	tried  bool      // I proposed that, and have not seen what came of it
+
+	handled bool // everything was done about its end
+
+	heard heard // at this pass
+	sure  bool  // at this pass: it is known not to be over
+}
+
+// heard is what a pass heard of a member.
+type heard uint8
+
+const (
+	unread  heard = iota // not asked, or no answer
+	nothing              // its heartbeat is absent
+	noNews               // what stands there is no new beat of it
+	newBeat              // life
+)
+
+// over: nobody listens to its beats any more.
+func (m *member) over() bool { return m.dead || m.hidden }
+
+func order(m *member, id string, incarnation int64) int {
+	return cmp.Or(cmp.Compare(m.id, id), cmp.Compare(m.incarnation, incarnation))
+}
+
+// enlist returns the member, which is added where it is new. The highest incarnation of an id hides the others, for good.
+func (w *Watch) enlist(id string, incarnation int64, since time.Time) *member {
+	i, known := slices.BinarySearchFunc(w.members, incarnation, func(m *member, n int64) int { return order(m, id, n) })
+	if known {
+		return w.members[i]
+	}
+	m := &member{id: id, incarnation: incarnation, since: since, fresh: true}
+	w.members = slices.Insert(w.members, i, m)
+	m.hidden = i+1 < len(w.members) && w.members[i+1].id == id
+	for j := i - 1; j >= 0 && w.members[j].id == id; j-- {
+		w.members[j].hidden = true
+	}
+	return m
+}
+
+func (w *Watch) retain(keep func(*member) bool) {
+	w.members = slices.DeleteFunc(w.members, func(m *member) bool { return !keep(m) })
+}
