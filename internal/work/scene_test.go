@@ -67,6 +67,7 @@ type plan struct {
 	leaves   int  // so many of the last owners leave
 	spawns   bool // somebody claims the second epoch of the first unit with an incarnation of its own
 	rejoins  bool // an owner that crashed comes back as the next incarnation
+	stalls   bool // anybody may stop for longer than a round, between any two operations
 	reckless bool // a monitor gives up on a unit now and then, and comes back
 }
 
@@ -98,6 +99,7 @@ type owner struct {
 type door struct {
 	store.Store
 	scene *scene
+	actor *sim.Actor
 }
 
 // at lets the judge look, if anything was written since it last did: by an operation, of a crashed actor too, or late.
@@ -109,6 +111,10 @@ func (d door) at() store.Store {
 	}
 	if s.over {
 		return s.world.Mem
+	}
+	if s.stalls && !d.actor.Crashed() && s.chooser.Choose("stall", 3) > 0 {
+		s.world.Seen("stalled")
+		d.actor.Sleep(25 * time.Millisecond)
 	}
 	return d.Store
 }
@@ -180,7 +186,7 @@ func (s *scene) deskOn(st store.Store, by string, a *sim.Actor) *work.Desk {
 }
 
 func (s *scene) view(a *sim.Actor, broken func(store.Store) store.Store) store.Store {
-	var st store.Store = door{a.Store(), s}
+	var st store.Store = door{a.Store(), s, a}
 	if broken != nil {
 		st = broken(st)
 	}
@@ -394,10 +400,10 @@ func play(c sim.Chooser, opts sim.Options, p plan, procs procedures) (*scene, er
 // finish lets the living go on undisturbed, finds the dead, and hands over to one who lives for ever.
 func (s *scene) finish() {
 	heir := &owner{scene: s, me: work.Owner{ID: "z", Incarnation: 1}}
-	heir.desk = s.deskOn(door{nil, s}, "z/1", nil)
+	heir.desk = s.deskOn(door{scene: s}, "z/1", nil)
 	heir.list = heir.desk.List(heir.me)
 	s.judge.owners = append(s.judge.owners, heir.me)
-	mon := s.deskOn(door{nil, s}, "last", nil)
+	mon := s.deskOn(door{scene: s}, "last", nil)
 	for range 5 + s.states {
 		for _, o := range s.everybody {
 			s.escalate(mon, o, heir.me)
