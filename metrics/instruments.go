@@ -25,6 +25,8 @@ type instruments struct {
 	posted, reposted, handedOver, rejected, panics   prometheus.Counter
 	fenced, storeFailures, storeRetries, regressions prometheus.Counter
 
+	warnings, workHandedOver, workDone, workFailed, workSetAside, callbacks prometheus.Counter
+
 	refused, beats *prometheus.CounterVec
 	breakerState   *prometheus.GaugeVec
 }
@@ -51,6 +53,13 @@ func newInstruments() instruments {
 		storeRetries:  counter(namespace+"store_retries_total", "Attempts at the store that follow a failed one."),
 		regressions:   counter(namespace+"store_regressions_total", "Noticed losses of acknowledged writes."),
 
+		warnings:       counter(namespace+"warnings_total", "Warnings that coordinators earned by their silence."),
+		workHandedOver: counter(namespace+"work_handed_over_total", "Units of work that got a new owner."),
+		workDone:       counter(namespace+"work_done_total", "Units of work that were done."),
+		workFailed:     counter(namespace+"work_failed_total", "Handlers of units that returned an error."),
+		workSetAside:   counter(namespace+"work_set_aside_total", "Records about work that do not verify."),
+		callbacks:      counter(namespace+"callback_failures_total", "OnDead and Spawn functions that returned an error."),
+
 		refused: counters(namespace+"signals_refused_total", "Records that were refused and stepped over.",
 			"reason", refusals),
 		beats:        counters(namespace+"heartbeats_total", "Heartbeats.", "result", results),
@@ -63,6 +72,7 @@ func (i *instruments) all() []prometheus.Collector {
 		i.blocked, i.latency, i.timeouts, i.deaths, i.failures,
 		i.posted, i.reposted, i.handedOver, i.rejected, i.panics,
 		i.fenced, i.storeFailures, i.storeRetries, i.regressions,
+		i.warnings, i.workHandedOver, i.workDone, i.workFailed, i.workSetAside, i.callbacks,
 		i.refused, i.beats, i.breakerState,
 	}
 }

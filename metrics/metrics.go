@@ -28,6 +28,12 @@
 //	blocking_coordination_handler_panics_total        handlers that panicked
 //	blocking_coordination_heartbeats_total{result}    ok or failed
 //	blocking_coordination_fenced_total                incarnations that must not act any more
+//	blocking_coordination_warnings_total              warnings that coordinators earned by their silence
+//	blocking_coordination_work_handed_over_total      units of work that got a new owner
+//	blocking_coordination_work_done_total             units that were done
+//	blocking_coordination_work_failed_total           handlers of units that returned an error
+//	blocking_coordination_work_set_aside_total        records about work that do not verify
+//	blocking_coordination_callback_failures_total     OnDead and Spawn functions that returned an error
 //	blocking_coordination_store_failures_total        attempts at the store that failed
 //	blocking_coordination_store_retries_total         attempts that follow such a failure
 //	blocking_coordination_store_regressions_total     losses of acknowledged writes that were noticed
@@ -100,6 +106,9 @@ func (o *Observer) Observe(e coord.Event) {
 		o.waitEnded(e)
 	case coord.Joined, coord.Left, coord.Fenced, coord.Suspended, coord.Resumed, coord.Beat:
 		o.member(e)
+	case coord.Warned, coord.Dead, coord.WorkHandedOver, coord.WorkDone, coord.WorkFailed, coord.WorkSetAside,
+		coord.HandlerFailed:
+		o.monitor(e)
 	default:
 		o.connection(e)
 	}
@@ -164,6 +173,25 @@ func (o *Observer) member(e coord.Event) {
 		o.fleet.suspended(member{e.ID, e.Incarnation}, false)
 	case coord.Beat:
 		o.beats.WithLabelValues(result(e.Err)).Inc()
+	}
+}
+
+func (o *Observer) monitor(e coord.Event) {
+	switch e.(type) {
+	case coord.Warned:
+		o.warnings.Inc()
+	case coord.Dead:
+		o.deaths.Inc()
+	case coord.WorkHandedOver:
+		o.workHandedOver.Inc()
+	case coord.WorkDone:
+		o.workDone.Inc()
+	case coord.WorkFailed:
+		o.workFailed.Inc()
+	case coord.WorkSetAside:
+		o.workSetAside.Inc()
+	case coord.HandlerFailed:
+		o.callbacks.Inc()
 	}
 }
 

@@ -116,7 +116,11 @@ func TestWhatEachEventCounts(t *testing.T) {
 		"retry":      {[]coord.Event{coord.StoreRetry{}}, map[string]float64{"blocking_coordination_store_retries_total": 1}},
 		"regressed":  {[]coord.Event{coord.StoreRegressed{}}, map[string]float64{"blocking_coordination_store_regressions_total": 1}},
 		"open":       {[]coord.Event{coord.BreakerState{State: "open"}}, map[string]float64{state + "open}": 1, state + "closed}": -1}},
-		"nothing":    {[]coord.Event{coord.StoreRestored{}, coord.HeartbeatResumed{}}, map[string]float64{}},
+		"dead":       {[]coord.Event{coord.Warned{}, coord.Dead{}}, map[string]float64{"dead_coordinator_escalations_total": 1, "blocking_coordination_warnings_total": 1}},
+		"work": {[]coord.Event{coord.WorkHandedOver{}, coord.WorkDone{}, coord.WorkFailed{}, coord.WorkSetAside{}, coord.HandlerFailed{}}, map[string]float64{
+			"blocking_coordination_work_handed_over_total": 1, "blocking_coordination_work_done_total": 1, "blocking_coordination_work_failed_total": 1,
+			"blocking_coordination_work_set_aside_total": 1, "blocking_coordination_callback_failures_total": 1}},
+		"nothing": {[]coord.Event{coord.StoreRestored{}, coord.HeartbeatResumed{}}, map[string]float64{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := rise(t, c.events...)
