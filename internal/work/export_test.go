@@ -288,3 +288,15 @@ func (h *Held) DoneLooking(ctx context.Context, result []byte) error {
 
 // Whose list it is.
 func (l *List) Whose() (Owner, *Desk) { return l.me, l.desk }
+
+// DeleteWaiting deletes the intents that wait for a decision, too.
+func (l *List) DeleteWaiting(ctx context.Context) error {
+	for _, i := range l.items {
+		if i.waits {
+			if _, err := l.desk.batch(ctx, []store.Op{store.ExpireOp(l.reader.Keys.Entry(i.ticket), 0)}); err != nil {
+				return err
+			}
+		}
+	}
+	return l.Refresh(ctx)
+}

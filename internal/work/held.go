@@ -41,7 +41,7 @@ func (d *Desk) Begin(ctx context.Context, me Owner, u Unit, f int64) (h *Held, b
 	if h.Payload, h.Progress, err = d.Payload(ctx, u); err != nil {
 		return nil, nil, err
 	}
-	if h.last, err = d.base(ctx, u.ID, f-1); err != nil { // after the decision that gave me the epoch
+	if h.last, err = d.Base(ctx, u.ID, f-1); err != nil { // after the decision that gave me the epoch
 		return nil, nil, err
 	}
 	if h.deadline, err = h.announce(ctx); err != nil {
@@ -62,8 +62,8 @@ func (d *Desk) owns(ctx context.Context, me Owner, u Unit, f int64) error {
 	return err
 }
 
-// base is the newest checkpoint of the epochs f down to 1.
-func (d *Desk) base(ctx context.Context, unit string, f int64) ([]byte, error) {
+// Base is the newest checkpoint of the epochs f down to 1.
+func (d *Desk) Base(ctx context.Context, unit string, f int64) ([]byte, error) {
 	for ; f >= 1; f-- {
 		if data, found, err := d.newest(ctx, unit, f); found || err != nil {
 			return data, err

@@ -15,6 +15,8 @@ type judge struct {
 	owners []work.Owner
 	seen   func(string)
 
+	crashed func(work.Owner) bool
+
 	raw     map[string]string            // decisions as first seen
 	ended   map[place]work.Decision      // the same, opened
 	epochs  map[string]int64             // the lowest open epoch of each unit
@@ -138,6 +140,9 @@ func (j *judge) decided(u string, e int64, d work.Decision) {
 	if d.To != nil && !j.ever[owned{*d.To, u, e + 1}] {
 		j.fail("I1: epoch %d of %s went to %v, in whose list it did not stand before it was dead", e, u, *d.To)
 	}
+	if d.To != nil && e == 0 && d.By != d.To.String() {
+		j.seen("a claim that stopped half-way was closed")
+	}
 	if d.To != nil && e > 1 {
 		j.seen("handed over in a second epoch")
 	}
@@ -152,6 +157,9 @@ func (j *judge) lookAtHandled(o work.Owner) {
 		return
 	}
 	j.handled[o] = true
+	if death, _, _ := j.desk.Dead(ctx, o); death.Reason == work.Left && j.crashed(o) {
+		j.seen("a Leave that stopped half-way was finished")
+	}
 	if _, died := j.dead[o]; !died {
 		j.fail("I2: %v is handled and not dead", o)
 	}

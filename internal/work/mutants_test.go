@@ -102,6 +102,9 @@ var mutants = []mutant{
 	{"TakeOver: the base is not written", start(work.Start{NoBase: true}), nil},
 	{"TakeOver: an empty base is not written", start(work.Start{NoEmpty: true}), nil},
 	{"TakeOver: the end of the epoch is not looked for", start(work.Start{Unchecked: true}), nil},
+	{"Refresh: deletes what waits for a decision", func(p *procedures) {
+		p.refresh = func(l *work.List) error { return l.DeleteWaiting(ctx) }
+	}, nil},
 	{"Checkpoint: looks before it writes", checkpointing((*work.Held).LookFirst), nil},
 	{"Checkpoint: never looks", checkpointing((*work.Held).NeverLook), nil},
 	{"Checkpoint: deletes the last before this one is acknowledged", checkpointing((*work.Held).SweepEarly), nil},

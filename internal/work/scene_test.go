@@ -22,6 +22,7 @@ type procedures struct {
 	begin      func(d *work.Desk, me work.Owner, u work.Unit, f int64) (*work.Held, []byte, error)
 	checkpoint func(h *work.Held, data []byte) error
 	done       func(h *work.Held, data []byte) error
+	refresh    func(l *work.List) error
 
 	owner, monitor func(store.Store) store.Store // a broken view of the store
 }
@@ -52,6 +53,7 @@ func real() procedures {
 		},
 		checkpoint: func(h *work.Held, data []byte) error { return h.Checkpoint(ctx, data) },
 		done:       func(h *work.Held, data []byte) error { return h.Done(ctx, data) },
+		refresh:    func(l *work.List) error { return l.Refresh(ctx) },
 	}
 }
 
@@ -68,6 +70,7 @@ type plan struct {
 	spawns   bool // somebody claims the second epoch of the first unit with an incarnation of its own
 	rejoins  bool // an owner that crashed comes back as the next incarnation
 	stalls   bool // anybody may stop for longer than a round, between any two operations
+	exact    bool // nothing is drawn but the interleaving: monitors find the first owners dead, in this order, at once
 	reckless bool // a monitor gives up on a unit now and then, and comes back
 }
 
@@ -79,6 +82,7 @@ type scene struct {
 	judge     *judge
 	space     keys.Space
 	everybody []*owner
+	heirs     map[place]work.Owner // the last that was chosen for the end of an epoch
 	over      bool
 	dirty     bool // something was written since the judge looked
 	late      int  // how many late writes had come by then
@@ -152,13 +156,16 @@ func (d door) Append(ctx context.Context, a store.Append) (int64, error) {
 }
 
 func newScene(c sim.Chooser, opts sim.Options, p plan, procs procedures) *scene {
-	s := &scene{plan: p, procedures: procs, world: sim.New(c, opts), chooser: c, space: keys.In("t")}
+	s := &scene{plan: p, procedures: procs, world: sim.New(c, opts), chooser: c, space: keys.In("t"), heirs: map[place]work.Owner{}}
 	straight := s.deskOn(s.world.Mem, "judge", nil)
 	var units []string
 	for i := range p.units {
 		units = append(units, fmt.Sprintf("u%d", i))
 	}
 	s.judge = newJudge(straight, units, nil, s.world.Seen)
+	s.judge.crashed = func(o work.Owner) bool {
+		return slices.ContainsFunc(s.everybody, func(x *owner) bool { return x.me == o && x.actor.Crashed() })
+	}
 	for i := range p.owners {
 		s.join(work.Owner{ID: string(rune('a' + i)), Incarnation: 1}, i)
 	}
@@ -223,7 +230,9 @@ func (o *owner) live(index int) {
 	}
 	for i := 0; i < s.rounds && !o.gone; i++ {
 		o.round()
-		o.actor.Sleep(10 * time.Millisecond)
+		if !s.exact {
+			o.actor.Sleep(10 * time.Millisecond)
+		}
 	}
 	if index >= s.owners-s.leaves && !o.gone {
 		o.gone = true
@@ -278,7 +287,7 @@ func (o *owner) round() {
 	for _, i := range runnable {
 		o.start(i)
 	}
-	if err := o.list.Refresh(ctx); err != nil {
+	if err := o.scene.refresh(o.list); err != nil {
 		o.scene.judge.fail("%v refreshes: %v", o.me, err)
 	}
 }
@@ -320,7 +329,7 @@ func (o *owner) finish(h *work.Held) {
 }
 
 // choose draws an heir among all owners, dead or alive.
-func (s *scene) choose(_ work.Unit, _ int64, not []work.Owner) (work.Owner, bool) {
+func (s *scene) choose(u work.Unit, e int64, not []work.Owner) (work.Owner, bool) {
 	var able []work.Owner
 	for _, o := range s.everybody {
 		if !slices.Contains(not, o.me) {
@@ -334,27 +343,43 @@ func (s *scene) choose(_ work.Unit, _ int64, not []work.Owner) (work.Owner, bool
 		s.world.Seen("no heir")
 		return work.Owner{}, false
 	}
-	return able[s.chooser.Choose("next", len(able))], true
+	h := able[0]
+	if !s.exact {
+		h = able[s.chooser.Choose("next", len(able))]
+	}
+	if was, ok := s.heirs[place{u.ID, e}]; ok && was != h {
+		s.world.Seen("two heirs for one epoch")
+	}
+	s.heirs[place{u.ID, e}] = h
+	return h, true
 }
 
 func (s *scene) spawnMonitor(i int) {
 	name := fmt.Sprintf("m%d", i)
 	s.world.Spawn(name, func(a *sim.Actor) {
 		d := s.deskOn(s.view(a, s.monitor), name, a)
-		for range s.targets {
-			a.Sleep(time.Duration(s.chooser.Choose("next", 2*s.rounds)) * 5 * time.Millisecond)
-			o := s.everybody[s.chooser.Choose("next", len(s.everybody))].me
-			for range 2 {
-				err := s.handOver(d, o, s.choose)
-				if err == nil {
-					break
-				}
-				if !errors.Is(err, work.ErrNoHeir) {
-					s.judge.fail("%s hands over %v: %v", name, o, err)
-				}
+		for n := range s.targets {
+			if s.exact {
+				s.monitorOnce(d, s.everybody[n].me)
+				continue
 			}
+			a.Sleep(time.Duration(s.chooser.Choose("next", 2*s.rounds)) * 5 * time.Millisecond)
+			s.monitorOnce(d, s.everybody[s.chooser.Choose("next", len(s.everybody))].me)
 		}
 	})
+}
+
+// monitorOnce accuses o, falsely if it lives, and hands over.
+func (s *scene) monitorOnce(d *work.Desk, o work.Owner) {
+	for range 2 {
+		err := s.handOver(d, o, s.choose)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, work.ErrNoHeir) {
+			s.judge.fail("%s hands over %v: %v", d.By, o, err)
+		}
+	}
 }
 
 // spawnHeir adds an owner that was started to inherit the first unit, by somebody who saw its owner dead.
