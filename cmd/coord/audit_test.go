@@ -133,7 +133,7 @@ signature +none: not a signed record
 `)
 	b := u.start("run", "--id", "c", "--type", "never")
 	await(t, &b.err, "joined")
-	for _, key := range []string{"heartbeat:c", "generation", "{members}:entry:2"} {
+	for _, key := range []string{"heartbeat:c", "generation", "{members}:entry:1"} {
 		if out := u.must("inspect", key); !strings.Contains(out, "\nsignature  ok\n") {
 			t.Errorf("%s:\n%s", key, out)
 		}

@@ -8,20 +8,23 @@ import (
 
 	"github.com/blocking-coordination/coord"
 	"github.com/blocking-coordination/coord/breaker"
+	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/store/redisstore"
 )
 
 const (
-	leaveTime = 5 * time.Second  // to leave in good order
-	flushTime = 20 * time.Second // to write an acknowledgement that is owed: through all retries
-	joinTime  = 5 * time.Second  // to join where the caller does not wait at all
-	joinPause = 250 * time.Millisecond
+	leaveTime  = 5 * time.Second  // to leave in good order
+	flushTime  = 20 * time.Second // to write an acknowledgement that is owed: through all retries
+	joinTime   = 5 * time.Second  // to join where the caller does not wait at all
+	retryPause = 250 * time.Millisecond
 )
 
-// link is the way to the others: the driver, the client on it, and who tells what happens.
+// link is the way to the others: the driver, the store on it, the client on that, and who tells what happens.
 type link struct {
 	app      *app
 	driver   *redisstore.Store
+	store    *breaker.Breaker
+	ring     *envelope.Ring
 	client   *coord.Client
 	narrator *narrator
 }
@@ -37,13 +40,17 @@ func (a *app) connect(watchers ...coord.Observer) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	ring, err := envelope.NewRing(a.Namespace, cfg.Keys...)
+	if err != nil {
+		return nil, err
+	}
 	driver, err := a.openStore()
 	if err != nil {
 		return nil, err
 	}
-	l := &link{app: a, driver: driver, narrator: newNarrator(a.err)}
+	l := &link{app: a, driver: driver, store: breaker.Wrap(driver), ring: ring, narrator: newNarrator(a.err)}
 	cfg.Observer = coord.Observers(append(watchers, l.narrator)...)
-	if l.client, err = coord.Open(breaker.Wrap(driver), cfg); err != nil {
+	if l.client, err = coord.Open(l.store, cfg); err != nil {
 		return nil, errors.Join(err, driver.Close())
 	}
 	if a.AllowUnsigned {
@@ -77,7 +84,7 @@ func (l *link) join(id string, within time.Duration) (*coord.Coordinator, error)
 		case !errors.Is(err, coord.ErrUnavailable):
 			return nil, err
 		}
-		pause(ctx, joinPause)
+		pause(ctx, retryPause)
 	}
 }
 

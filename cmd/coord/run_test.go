@@ -181,3 +181,25 @@ func TestEnvironment(t *testing.T) {
 	v.env = append(v.env[:4:4], v.env[5:]...) // no COORD_STORE, so REDIS_URL counts
 	expect(t, 0, 0, v.must("run"), "Signal received: by-env from coord-e\n")
 }
+
+// A send under the name of a coordinator that runs does not end it, nor leaves anything of its own in the store.
+func TestSendingUnderARunningName(t *testing.T) {
+	t.Parallel()
+	u, _ := onRedis(t)
+	a := u.start("run", "--id", "coord-a", "--forever", "--beat", "100ms")
+	b := u.start("run", "--id", "coord-b", "--forever")
+	await(t, &a.err, "joined")
+	await(t, &b.err, "joined")
+	for range 3 {
+		u.must("send", "--from", "coord-a", "--to", "coord-b")
+	}
+	u.must("send", "--from", "coord-b", "--to", "coord-a")
+	for _, p := range []*process{a, b} {
+		p.signal(t, syscall.SIGTERM)
+	}
+	expect(t, a.code(t), 0, a.out.String(), "Signal received: wake from coord-b\n")
+	expect(t, b.code(t), 0, b.out.String(), strings.Repeat("Signal received: wake from coord-a\n", 3))
+	if out := u.must("ls", "--all"); strings.Count(out, "\n") != 1 {
+		t.Errorf("somebody is left: %s", out)
+	}
+}

@@ -14,7 +14,7 @@ import (
 )
 
 type sendCmd struct {
-	From    string        `required:"" help:"The name to send under: joins as a new incarnation of it."`
+	From    string        `required:"" help:"The name to send under; a coordinator of that name may run meanwhile."`
 	To      string        `required:"" help:"Whom to send to; need not run yet."`
 	Type    string        `default:"wake" help:"What the signal asks for."`
 	Payload string        `placeholder:"TEXT|@FILE|-" help:"What it carries: text, a file's content, or stdin."`
@@ -31,7 +31,7 @@ func (s *sendCmd) Validate() error {
 	return err
 }
 
-// Run joins, sends and leaves.
+// Run sends, and leaves nothing behind but the signal.
 func (s *sendCmd) Run(a *app) error {
 	payload, err := s.payload(a.in)
 	if err != nil {
@@ -42,29 +42,24 @@ func (s *sendCmd) Run(a *app) error {
 		return err
 	}
 	defer l.close()
-	began := time.Now()
-	me, err := l.join(s.From, s.Timeout)
+	g, stop, err := l.guest(s.From, s.To, s.Type, payload)
 	if err != nil {
 		return err
 	}
-	within := s.Timeout - time.Since(began)
+	defer stop()
+	ctx, cancel := context.WithTimeout(a.ctx, s.Timeout)
+	defer cancel()
 	if s.NoWait {
-		return l.leave(me, s.post(l, me, payload, within))
+		return s.post(ctx, l, g)
 	}
-	return l.leave(me, s.send(l, me, payload, within))
+	return s.send(ctx, l, g)
 }
 
-func (s *sendCmd) post(l *link, me *coord.Coordinator, payload []byte, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(l.app.ctx, within)
-	defer cancel()
-	id, err := me.Post(ctx, s.To, s.Type, payload)
-	switch {
-	case err == nil:
-		return l.app.say(fmt.Sprintf("posted %s to %s", s.Type, s.To), posted{"posted", s.To, s.Type, id})
-	case errors.Is(err, context.DeadlineExceeded):
-		return l.unavailable(s.Timeout)
+func (s *sendCmd) post(ctx context.Context, l *link, g *guest) error {
+	if err := g.deliver(ctx); err != nil {
+		return s.explain(l, g, err)
 	}
-	return err
+	return l.app.say(fmt.Sprintf("posted %s to %s", s.Type, s.To), posted{"posted", s.To, s.Type, g.id()})
 }
 
 type posted struct {
@@ -83,13 +78,18 @@ type acknowledged struct {
 	Base64    []byte  `json:"resultBase64,omitempty"`
 }
 
-func (s *sendCmd) send(l *link, me *coord.Coordinator, payload []byte, within time.Duration) error {
-	ack, err := me.Send(l.app.ctx, s.To, s.Type, payload, coord.Within(within))
-	if err != nil {
-		return s.explain(l, err)
+func (s *sendCmd) send(ctx context.Context, l *link, g *guest) error {
+	began := time.Now()
+	ack, err := g.send(ctx)
+	latency := time.Since(began)
+	if ack == nil {
+		return s.explain(l, g, err)
 	}
-	text := fmt.Sprintf("ACK from %s in %s%s", ack.From, brief(ack.Latency), quoted("result", ack.Result))
-	v := acknowledged{Event: "ack", From: ack.From, ID: ack.SignalID, LatencyMs: ack.Latency.Seconds() * 1000}
+	if ack.Rejected {
+		return fmt.Errorf("%s: %w: %s", s.To, coord.ErrRejected, ack.Reason)
+	}
+	text := fmt.Sprintf("ACK from %s in %s%s", ack.Receiver, brief(latency), quoted("result", ack.Result))
+	v := acknowledged{Event: "ack", From: ack.Receiver, ID: ack.SignalID, LatencyMs: latency.Seconds() * 1000}
 	if c := contentOf(ack.Result); c.Text != "" {
 		v.Result = &c.Text
 	} else {
@@ -98,22 +98,22 @@ func (s *sendCmd) send(l *link, me *coord.Coordinator, payload []byte, within ti
 	return l.app.say(text, v)
 }
 
-// explain says where the signal is now.
-func (s *sendCmd) explain(l *link, err error) error {
-	_, byRequest := errors.AsType[stopped](err)
+// explain says why there is no ACK, and where the signal is now.
+func (s *sendCmd) explain(l *link, g *guest, err error) error {
+	byRequest := l.app.ctx.Err() != nil
 	switch {
-	case !errors.Is(err, coord.ErrNoAck):
-		return err
-	case errors.Is(err, coord.ErrUnavailable):
-		return l.unavailable(s.Timeout)
+	case byRequest && g.posted:
+		return fmt.Errorf("no ACK from %s yet: the signal stays in its %s: %w", s.To, l.app.box(), context.Cause(l.app.ctx))
 	case byRequest:
-		return fmt.Errorf("no ACK from %s yet: the signal stays in its %s: %w", s.To, l.app.box(), err)
-	case errors.Is(err, coord.ErrTimeout):
-		line := fmt.Sprintf("no ACK from %s after %s: the signal stays in its %s and may still be handed over",
-			s.To, human(s.Timeout), l.app.box())
-		return &failure{code: exitTimeout, line: line, cause: err, bare: true}
+		return context.Cause(l.app.ctx)
+	case !errors.Is(err, coord.ErrTimeout):
+		return err
+	case !g.posted:
+		return l.unavailable(s.Timeout)
 	}
-	return err
+	line := fmt.Sprintf("no ACK from %s after %s: the signal stays in its %s and may still be handed over",
+		s.To, human(s.Timeout), l.app.box())
+	return &failure{code: exitTimeout, line: line, cause: err, bare: true}
 }
 
 // box is where a signal waits.

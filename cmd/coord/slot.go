@@ -32,24 +32,16 @@ func (l *link) watch(ctx context.Context, slot, id string) {
 		value, err := once.Get(ctx, slot)
 		if err == nil && !bytes.Equal(value, refused) {
 			refused = value
-			l.narrator.say("signal refused: %s (in the slot %s)", l.app.whyNot(id, value), slot)
+			l.narrator.say("signal refused: %s (in the slot %s)", l.whyNot(id, value), slot)
 		}
 		pause(ctx, time.Second)
 	}
 }
 
 // whyNot says what it would take to accept a legacy signal.
-func (a *app) whyNot(id string, value []byte) string {
+func (l *link) whyNot(id string, value []byte) string {
 	const off = "the legacy format is off: start with --accept-legacy"
-	cfg, err := a.config()
-	if err != nil {
-		return off
-	}
-	ring, err := envelope.NewRing(a.Namespace, cfg.Keys...)
-	if err != nil {
-		return off
-	}
-	switch _, err = envelope.OpenLegacy(ring, id, value, time.Now(), false); {
+	switch _, err := envelope.OpenLegacy(l.ring, id, value, time.Now(), false); {
 	case envelope.ReasonOf(err) == envelope.Unsigned:
 		return "unsigned, and " + off + " --allow-unsigned to take it"
 	case err != nil:
