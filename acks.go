@@ -12,10 +12,14 @@ import (
 // has a goroutine only while it writes.
 type ackWriter struct {
 	client *Client
+	begin  func() // the goroutine
 
 	mu    sync.Mutex
 	queue []owedAck
-	idle  chan struct{} // nil while idle, else closed when the writing ends
+	busy  bool            // somebody writes
+	until []chan struct{} // to be closed when nobody does any more
+
+	ops []store.Op // of whoever set busy
 }
 
 type owedAck struct {
@@ -23,16 +27,26 @@ type owedAck struct {
 	delivery    *mailbox.Delivery
 }
 
+func (w *ackWriter) init(c *Client) {
+	w.client = c
+	w.begin = func() {
+		defer c.background.Done()
+		_ = w.write(c.life)
+	}
+}
+
 // add has d's ACK written soon. It does not block.
 func (w *ackWriter) add(a *Coordinator, d *mailbox.Delivery) {
 	w.mu.Lock()
 	w.queue = append(w.queue, owedAck{a, d})
-	busy := w.idle != nil
-	if !busy {
-		w.idle = make(chan struct{})
-	}
+	busy := w.busy
+	w.busy = true
 	w.mu.Unlock()
-	if !busy && !w.client.run(func() { w.write(w.client.life) }) {
+	switch {
+	case busy:
+	case w.client.enter():
+		go w.begin() // joined by Close
+	default:
 		w.rest()
 	}
 }
@@ -69,7 +83,7 @@ func (w *ackWriter) take() (owed []owedAck) {
 }
 
 func (w *ackWriter) writeAll(ctx context.Context, owed []owedAck) (failed []owedAck, err error) {
-	ops := make([]store.Op, 0, 2*len(owed))
+	ops := w.ops[:0]
 	for _, o := range owed {
 		ops = o.coordinator.turns.box.AckOps(ops, o.delivery)
 	}
@@ -81,6 +95,8 @@ func (w *ackWriter) writeAll(ctx context.Context, owed []owedAck) (failed []owed
 		}
 		o.coordinator.turns.confirm(o.delivery)
 	}
+	clear(ops)
+	w.ops = ops
 	return failed, err
 }
 
@@ -91,17 +107,18 @@ func (w *ackWriter) rest() {
 }
 
 func (w *ackWriter) restLocked() {
-	close(w.idle)
-	w.idle = nil
+	w.busy = false
+	for _, over := range w.until {
+		close(over)
+	}
+	w.until = nil
 }
 
 // retry has what failed written again.
 func (w *ackWriter) retry() {
 	w.mu.Lock()
-	again := len(w.queue) > 0 && w.idle == nil
-	if again {
-		w.idle = make(chan struct{})
-	}
+	again := len(w.queue) > 0 && !w.busy
+	w.busy = w.busy || again
 	w.mu.Unlock()
 	if again {
 		_ = w.write(w.client.life)
@@ -117,23 +134,30 @@ func (w *ackWriter) owes() bool {
 // flush returns when everything that was owed is written, or at the first failure.
 func (w *ackWriter) flush(ctx context.Context) error {
 	for {
-		w.mu.Lock()
-		idle := w.idle
-		if idle == nil {
-			if len(w.queue) == 0 {
-				w.mu.Unlock()
-				return nil
-			}
-			w.idle = make(chan struct{})
-		}
-		w.mu.Unlock()
-		if idle == nil {
+		over, mine := w.join()
+		if mine {
 			return w.write(ctx)
 		}
+		if over == nil {
+			return nil
+		}
 		select {
-		case <-idle:
+		case <-over:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// join makes the caller the writer where there is something to write, or tells it when somebody else has done so.
+func (w *ackWriter) join() (over chan struct{}, mine bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busy {
+		over = make(chan struct{})
+		w.until = append(w.until, over)
+		return over, false
+	}
+	w.busy = len(w.queue) > 0
+	return nil, w.busy
 }

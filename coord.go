@@ -91,7 +91,7 @@ func Open(st store.Store, cfg Config) (*Client, error) {
 	c.life, c.end = context.WithCancel(context.Background())
 	c.beater = ticker{client: c, every: r.Policy.Beat, tick: c.beat, again: c.worthBeating}
 	c.poller = ticker{client: c, every: r.Poll, tick: c.poll, again: c.worthPolling}
-	c.acks.client = c
+	c.acks.init(c)
 	c.desk = &work.Desk{
 		Store: st, Space: r.space, Ring: r.ring, Times: work.DefaultTimes,
 		Now: r.Clock.Now, By: newID(), Pause: c.jitter,

@@ -157,5 +157,5 @@ func (t *turns) done(s *server) {
 	t.mu.Lock()
 	s.busy--
 	t.mu.Unlock()
-	t.do(func(*mailbox.Box) {})
+	t.leave(job{do: (*turns).look})
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/blocking-coordination/coord/internal/ticketlog"
 )
 
-const flushAt = 64 // consumed signals after which the cursor is written without waiting for the next poll
+// flushAt is how many consumed signals have the cursor written without waiting for the next poll. A flush holds up the
+// signal that comes meanwhile, so there should be less than one in a hundred that it does.
+const flushAt = 256
 
 // turns gives the box to one goroutine at a time, without a lock while that one uses the store: whoever comes meanwhile
 // leaves his job and goes. It has no goroutine while there is nothing to do.
@@ -22,13 +24,15 @@ type turns struct {
 
 	mu      sync.Mutex
 	busy    bool
-	jobs    []func(*mailbox.Box) // in memory only
-	read    bool                 // the store is to be read
-	flush_  bool                 // the cursor is to be written
-	after   []func()             // to be run after a read that begins from now on
-	current bool                 // the last read succeeded and no hint was ignored since
-	waiters []*waiter            // in the order in which they came
-	wishes  wishes               // of whoever set busy
+	jobs    []job     // in memory only
+	spare   []job     // for the jobs of the round after this one
+	read    bool      // the store is to be read
+	flush_  bool      // the cursor is to be written
+	after   []func()  // to be run after a read that begins from now on
+	current bool      // the last read succeeded and no hint was ignored since
+	waiters []*waiter // in the order in which they came
+	alarm   alarm     // of the waiters
+	wishes  wishes    // of whoever set busy
 	server  *server
 	paused  map[*mailbox.Delivery]func() bool // stops the timers of what is to be delivered again
 	ended   error
@@ -37,12 +41,28 @@ type turns struct {
 func (t *turns) init(a *Coordinator) {
 	t.coordinator = a
 	t.box = a.newBox(a.client.once)
+	t.alarm = alarm{clock: a.client.Clock, ring: t.ring}
 }
 
-// do has job done with the box, soon, without blocking the caller on the store.
-func (t *turns) do(job func(*mailbox.Box)) {
+// job is something to be done with the box. Those that come with every signal are spared a closure.
+type job struct {
+	do       func(t *turns, j *job)
+	payload  []byte
+	delivery *mailbox.Delivery
+	other    func(*mailbox.Box)
+}
+
+func (t *turns) other(j *job) { j.other(t.box) }
+
+// look has the box searched for those who wait.
+func (t *turns) look(*job) {}
+
+// do has f done with the box, soon, without blocking the caller on the store.
+func (t *turns) do(f func(*mailbox.Box)) { t.leave(job{do: (*turns).other, other: f}) }
+
+func (t *turns) leave(j job) {
 	t.mu.Lock()
-	t.jobs = append(t.jobs, job)
+	t.jobs = append(t.jobs, j)
 	t.turn(false)
 }
 
@@ -84,13 +104,14 @@ func (t *turns) something() bool { return len(t.jobs) > 0 || t.read || t.flush_ 
 // round takes what is there and does it without the lock.
 func (t *turns) round() {
 	jobs, read, flush, after := t.jobs, t.read, t.flush_, t.after
-	t.jobs, t.read, t.flush_ = nil, false, false
+	t.jobs, t.read, t.flush_ = t.spare, false, false
+	t.spare = nil
 	if read {
 		t.after = nil
 	}
 	t.mu.Unlock()
-	for _, job := range jobs {
-		job(t.box)
+	for i := range jobs {
+		jobs[i].do(t, &jobs[i])
 	}
 	t.deliverOrRead(read)
 	if flush {
@@ -101,7 +122,9 @@ func (t *turns) round() {
 			f()
 		}
 	}
+	clear(jobs)
 	t.mu.Lock()
+	t.spare = jobs[:0]
 }
 
 // deliverOrRead hands over what is in memory; the store is read where that was asked for, or where an earlier
@@ -226,12 +249,13 @@ func (t *turns) handToServer(d *mailbox.Delivery) bool {
 
 // hint takes in what another process says it has written.
 func (t *turns) hint(payload []byte) {
-	t.do(func(b *mailbox.Box) {
-		if payload != nil && b.Hint(payload) {
-			return
-		}
+	t.leave(job{do: (*turns).hinted, payload: payload})
+}
+
+func (t *turns) hinted(j *job) {
+	if j.payload == nil || !t.box.Hint(j.payload) {
 		t.stale()
-	})
+	}
 }
 
 // stale: there may be something to read. It is read at once if anybody cares.
@@ -245,28 +269,30 @@ func (t *turns) stale() {
 // polledLegacy takes in the value of the legacy slot, nil where it is absent.
 func (t *turns) polledLegacy(slot []byte) {
 	t.mu.Lock()
-	t.jobs = append(t.jobs, func(b *mailbox.Box) {
+	t.jobs = append(t.jobs, job{do: (*turns).other, other: func(b *mailbox.Box) {
 		if b.NewLegacy(slot) {
 			t.stale()
 		}
-	})
+	}})
 	t.turn(true)
 }
 
 // polled takes in the value of the tail, nil where it is absent.
 func (t *turns) polled(tail []byte) {
 	t.mu.Lock()
-	t.jobs = append(t.jobs, func(b *mailbox.Box) {
-		if !b.Idle(tail) {
-			t.stale()
-		} else {
-			t.answered()
-		}
-		if b.Owed() > 0 {
-			t.wantFlush()
-		}
-	})
+	t.jobs = append(t.jobs, job{do: (*turns).idle, payload: tail})
 	t.turn(true)
+}
+
+func (t *turns) idle(j *job) {
+	if !t.box.Idle(j.payload) {
+		t.stale()
+	} else {
+		t.answered()
+	}
+	if t.box.Owed() > 0 {
+		t.wantFlush()
+	}
 }
 
 func (t *turns) answered() {
@@ -285,12 +311,14 @@ func (t *turns) wantFlush() {
 
 // confirm: the store confirmed d's ACK.
 func (t *turns) confirm(d *mailbox.Delivery) {
-	t.do(func(b *mailbox.Box) {
-		b.Confirm(d)
-		if b.Owed() >= flushAt {
-			t.wantFlush()
-		}
-	})
+	t.leave(job{do: (*turns).confirmed, delivery: d})
+}
+
+func (t *turns) confirmed(j *job) {
+	t.box.Confirm(j.delivery)
+	if t.box.Owed() >= flushAt {
+		t.wantFlush()
+	}
 }
 
 // again delivers d once more, after a pause.
@@ -322,7 +350,7 @@ func (t *turns) flush(ctx context.Context) error {
 	done := make(chan error, 1)
 	t.mu.Lock()
 	t.flush_ = true // so that the job's turn may block
-	t.jobs = append(t.jobs, func(b *mailbox.Box) { done <- b.Flush(ctx) })
+	t.jobs = append(t.jobs, job{do: (*turns).other, other: func(b *mailbox.Box) { done <- b.Flush(ctx) }})
 	t.turn(true)
 	select {
 	case err := <-done:
@@ -346,6 +374,7 @@ func (t *turns) abandon(cause error) {
 	paused := t.paused
 	t.waiters, t.server, t.paused = nil, nil, nil
 	t.ended = cause
+	t.alarm.stop()
 	t.mu.Unlock()
 	for _, stop := range paused {
 		stop() // W6

@@ -48,11 +48,18 @@ type options struct {
 }
 
 func optionsOf(opts []Option) options {
-	var o options
-	for _, f := range opts {
-		f(&o)
+	if len(opts) == 0 {
+		return options{}
 	}
+	var o options
+	o.apply(opts)
 	return o
+}
+
+func (o *options) apply(opts []Option) {
+	for _, f := range opts {
+		f(o)
+	}
 }
 
 // OfType has Wait take signals of these types only. Without it, any.
@@ -75,7 +82,10 @@ func (o *options) bound(byDefault time.Duration) time.Duration {
 type waiter struct {
 	options
 	result   chan outcomeOf // one, buffered
-	answered bool           // the store answered while it waited
+	timeout  time.Duration
+	end      time.Time // when it times out; zero: not by the alarm
+	over     bool      // it is timing out
+	answered bool      // the store answered while it waited
 }
 
 type outcomeOf struct {
@@ -101,14 +111,26 @@ func (a *Coordinator) Wait(ctx context.Context, opts ...Option) (*Signal, error)
 		return nil, context.Cause(ctx)
 	}
 	c, w := a.client, newWaiter(opts)
-	began, within := c.Clock.Now(), w.bound(c.Timeout)
-	number := waits.Add(1)
+	if w.timeout = w.bound(c.Timeout); !c.watched() {
+		return a.wait(ctx, w)
+	}
+	began, number := c.Clock.Now(), waits.Add(1)
 	c.emit(WaitStarted{By: a.id, Wait: number})
+	s, err := a.wait(ctx, w)
+	c.emit(WaitEnded{By: a.id, Wait: number, Blocked: c.Clock.Now().Sub(began), Err: err})
+	return s, err
+}
+
+func (a *Coordinator) wait(ctx context.Context, w *waiter) (*Signal, error) {
+	if w.timeout > 0 {
+		w.end = a.client.Clock.Now().Add(w.timeout)
+	}
 	a.turns.enlist(w)
-	defer a.turns.expireAfter(w, within)()
-	c.poller.start()
+	if w.timeout <= 0 {
+		a.turns.expire(w) // at once: a fake clock may not move any more
+	}
+	a.client.poller.start()
 	r := a.turns.await(ctx, w)
-	c.emit(WaitEnded{By: a.id, Wait: number, Blocked: c.Clock.Now().Sub(began), Err: r.err})
 	return r.signal, r.err
 }
 
@@ -120,13 +142,15 @@ func (a *Coordinator) TryWait(ctx context.Context, opts ...Option) (*Signal, boo
 	}
 	w := newWaiter(opts)
 	a.turns.enlist(w)
-	a.turns.expire(w, 0)
+	a.turns.expire(w)
 	r := a.turns.await(ctx, w)
 	return r.signal, r.err == nil
 }
 
 func newWaiter(opts []Option) *waiter {
-	return &waiter{options: optionsOf(opts), result: make(chan outcomeOf, 1)}
+	w := &waiter{result: make(chan outcomeOf, 1)}
+	w.apply(opts)
+	return w
 }
 
 // enlist adds w and sees whether there is something for it.
@@ -139,7 +163,10 @@ func (t *turns) enlist(w *waiter) {
 	}
 	t.waiters = append(t.waiters, w)
 	t.read = t.read || !t.current
-	t.jobs = append(t.jobs, func(*mailbox.Box) {}) // a turn delivers what is in memory
+	t.jobs = append(t.jobs, job{do: (*turns).look})
+	if !w.end.IsZero() {
+		t.alarm.by(w.end, w.end.Add(-w.timeout))
+	}
 	t.turn(false)
 }
 
@@ -165,28 +192,49 @@ func (t *turns) withdraw(w *waiter) bool {
 	if i >= 0 {
 		t.waiters = slices.Delete(t.waiters, i, i+1)
 	}
+	if len(t.waiters) == 0 {
+		t.alarm.stop() // W6
+	}
 	return i >= 0
 }
 
-// expireAfter has w expire after within, at once where that is nothing: a fake clock may not move any more.
-func (t *turns) expireAfter(w *waiter, within time.Duration) (stop func() bool) {
-	if within <= 0 {
-		t.expire(w, within)
-		return func() bool { return false }
+// ring ends those whose time is over.
+func (t *turns) ring() {
+	if over := t.overdue(t.coordinator.client.Clock.Now()); len(over) > 0 {
+		t.expire(over...)
 	}
-	return t.coordinator.client.Clock.AfterFunc(within, func() { t.expire(w, within) })
 }
 
-// expire ends w at its timeout. W3: what is visible now is still returned, so the store is read once more.
-func (t *turns) expire(w *waiter, within time.Duration) {
+// overdue sets the alarm for those who are not.
+func (t *turns) overdue(now time.Time) (over []*waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.alarm.stop()
+	for _, w := range t.waiters {
+		switch {
+		case w.end.IsZero() || w.over:
+		case now.Before(w.end):
+			t.alarm.by(w.end, now)
+		default:
+			w.over = true
+			over = append(over, w)
+		}
+	}
+	return over
+}
+
+// expire ends waits at their timeout. W3: what is visible now is still returned, so the store is read once more.
+func (t *turns) expire(over ...*waiter) {
 	c := t.coordinator.client
 	if !c.enter() {
-		return // Close has ended w
+		return // Close has ended them
 	}
 	defer c.background.Done()
 	t.pass(func() {
-		if t.withdraw(w) {
-			w.result <- outcomeOf{err: timedOut(t.coordinator.id, within, w.answered)}
+		for _, w := range over {
+			if t.withdraw(w) {
+				w.result <- outcomeOf{err: timedOut(t.coordinator.id, w.timeout, w.answered)}
+			}
 		}
 	})
 }
@@ -201,8 +249,9 @@ func timedOut(id string, within time.Duration, answered bool) error {
 
 // handedOver says so.
 func (a *Coordinator) handedOver(d *mailbox.Delivery) {
-	s := d.Signal
-	a.client.emit(SignalHandedOver{ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type})
+	if s := d.Signal; a.client.watched() {
+		a.client.emit(SignalHandedOver{ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type})
+	}
 }
 
 // acknowledge writes the ACK of d with its result, or the rejection that cause explains.

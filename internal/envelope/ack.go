@@ -28,7 +28,8 @@ type Ack struct {
 // Answers reports whether a acknowledges s: that id, from that sender, by that receiver, with that content. (S5: an
 // acknowledgement satisfies only its own signal.)
 func (a *Ack) Answers(s *Signal) bool {
-	return a.SignalID == s.ID && a.Sender == s.Sender && a.Receiver == s.Receiver && a.Digest == Digest(s)
+	want := digest(s)
+	return a.SignalID == s.ID && a.Sender == s.Sender && a.Receiver == s.Receiver && a.Digest == string(want[:])
 }
 
 // AppendAck appends a to dst as a sealed record. It keeps nothing of a. A record of more than MaxSize bytes is

@@ -124,11 +124,17 @@ func (r *Ring) blameSignal(err error, receiver string, data []byte) error {
 // Digest names the content of s: hex SHA-256 over sender, receiver, id, type, round and payload. Session and time are
 // not in it, because a sender that restarted repeats its question under the old id.
 func Digest(s *Signal) string {
+	d := digest(s)
+	return string(d[:])
+}
+
+func digest(s *Signal) (text [signatureLen]byte) {
 	var space [512]byte // spares most signals an allocation
 	b := space[:0]
 	for _, x := range [...]string{s.Sender, s.Receiver, s.ID, s.Type, s.Round} {
 		b = appendField(b, x)
 	}
 	sum := sha256.Sum256(appendField(b, s.Payload))
-	return hex.EncodeToString(sum[:])
+	hex.Encode(text[:], sum[:])
+	return text
 }

@@ -62,10 +62,15 @@ func newLog(base string) Log {
 func (l Log) EntryPrefix() string { return l.entry }
 
 // Entry is the key of entry n.
-func (l Log) Entry(n int64) string { return l.entry + strconv.FormatInt(n, 10) }
+func (l Log) Entry(n int64) string { return numbered(l.entry, n) }
 
 // Skip is the key of the flag that closes hole n.
-func (l Log) Skip(n int64) string { return l.skip + strconv.FormatInt(n, 10) }
+func (l Log) Skip(n int64) string { return numbered(l.skip, n) }
+
+func numbered(prefix string, n int64) string {
+	var buf [192]byte // enough for most: then the string is the only allocation
+	return string(strconv.AppendInt(append(buf[:0], prefix...), n, 10))
+}
 
 // Ticket is the inverse of Entry.
 func (l Log) Ticket(key string) (int64, bool) {

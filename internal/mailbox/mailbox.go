@@ -125,6 +125,7 @@ type Delivery struct {
 	Legacy bool  // it came in the legacy slot
 
 	sealed  []byte  // the ACK, once there is one
+	hint    []byte  // the same, with what AckHint puts before it
 	acked   bool    // the ACK is confirmed
 	tickets []int64 // where entries with this signal were read
 	hinted  bool    // it came by a hint and no entry of it has been read yet

@@ -34,7 +34,7 @@ func (b *Box) Join(ctx context.Context, generation string) error {
 
 // Recover has everything read again, because the store may have lost something. What was handed over stays so.
 func (b *Box) Recover(generation string) {
-	b.generation, b.dirty = generation, true
+	b.generation, b.dirty, b.unread = generation, true, nil
 	b.disown()
 	b.reader.Recheck()
 }
@@ -154,16 +154,20 @@ func (b *Box) Answer(d *Delivery, result []byte, rejected bool, reason string) e
 		d.sealed = sealed
 		return err
 	}
-	sealed, err := envelope.AppendAck(nil, b.Ring, &envelope.Ack{
+	hint := make([]byte, 0, ackRoom+len(result))
+	hint = append(append(append(hint, 'a'), s.ID...), ' ')
+	hint, err := envelope.AppendAck(hint, b.Ring, &envelope.Ack{
 		SignalID: s.ID, Digest: envelope.Digest(s), Sender: s.Sender, Receiver: b.Self,
 		Incarnation: b.Me.Incarnation, Session: b.Me.Session, Time: b.Now(),
 		Rejected: rejected, Reason: reason, Result: result,
 	})
 	if err == nil {
-		d.sealed = sealed
+		d.hint, d.sealed = hint, hint[2+len(s.ID):]
 	}
 	return err
 }
+
+const ackRoom = 1024 // what an ACK needs beside its result, and what AppendAck wants to be free
 
 // AckOps appends the operations that write d's ACK and hint it to the sender. S4: the ACK follows the hand-off, so
 // they are called for a delivery only.
@@ -180,7 +184,7 @@ func AckOps(ops []store.Op, p *Post, d *Delivery) []store.Op {
 	}
 	return append(ops,
 		store.SetEXOp(p.Space.Ack(s.Sender, s.ID), d.sealed, p.Times.Ack+2*p.Times.MaxAhead), // it outlives its signal
-		store.PublishOp(p.Space.Channel(s.Sender), AckHint(s.ID, d.sealed)))
+		store.PublishOp(p.Space.Channel(s.Sender), d.hint))
 }
 
 // Confirm: d's ACK was written and the store confirmed it.
