@@ -61,6 +61,7 @@ type Client struct {
 	end  context.CancelFunc
 
 	generation  atomic.Pointer[string]
+	renewed     atomic.Int64 // when generation last changed, in Unix nanoseconds
 	recovering  atomic.Bool
 	unrecovered atomic.Bool
 	beater      ticker

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/store"
@@ -81,13 +82,16 @@ func (c *Client) regressed(cause error) {
 	defer c.recovering.Store(false)
 	c.unrecovered.Store(true) // until all that follows has succeeded: the next poll or beat does it again
 	found, err := c.readGeneration(c.life)
-	if err == nil && found == "" {
+	if err == nil && (found == "" || c.outlived(found, cause)) {
 		found, err = c.writeGeneration(c.life)
 	}
 	if err != nil || found == "" {
 		return
 	}
 	lost := c.generation.Swap(&found)
+	if lost == nil || *lost != found {
+		c.renewed.Store(c.Clock.Now().UnixNano())
+	}
 	c.emit(StoreRegressed{cause})
 	for _, a := range c.everybody() {
 		if e := a.recover(lost == nil || *lost != found); err == nil {
@@ -95,6 +99,14 @@ func (c *Client) regressed(cause error) {
 		}
 	}
 	c.unrecovered.Store(err != nil)
+}
+
+// outlived: a counter went back although the generation stands, so a cursor that was written before may be too high for
+// what is there now. A new generation voids it, once for all who notice within a minute.
+func (c *Client) outlived(found string, cause error) bool {
+	known := c.generation.Load()
+	return errors.Is(cause, ErrStoreRegressed) && !errors.Is(cause, errLost) && known != nil && *known == found &&
+		c.Clock.Now().UnixNano()-c.renewed.Load() > int64(time.Minute)
 }
 
 // recover has one coordinator start over. lost: the store's data are gone, not merely some last writes of it.

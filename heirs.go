@@ -62,11 +62,14 @@ type chooser struct {
 	not    string // the one whose work it is
 	pick   func(unit string, living []Heir) string
 
-	asked  bool
-	living []Heir
+	spawn bool // note the orphans
+
+	asked   bool
+	living  []Heir
+	orphans []work.Intent // units and their epochs that end without an heir
 }
 
-func (h *chooser) choose(u work.Unit, _ int64, not []work.Owner) (work.Owner, bool) {
+func (h *chooser) choose(u work.Unit, e int64, not []work.Owner) (work.Owner, bool) {
 	if !h.asked {
 		h.asked = true
 		h.living, _ = h.client.living(h.ctx) // nobody, if it fails: the next pass asks again
@@ -75,6 +78,9 @@ func (h *chooser) choose(u work.Unit, _ int64, not []work.Owner) (work.Owner, bo
 		return l.ID == h.not || slices.Contains(not, l.owner)
 	})
 	if len(able) == 0 {
+		if h.spawn {
+			h.orphans = append(h.orphans, work.Intent{Unit: u, Epoch: e})
+		}
 		return work.Owner{}, false
 	}
 	pick := h.pick
@@ -100,7 +106,7 @@ func (a *Coordinator) bequeath(ctx context.Context) error {
 	h := chooser{client: a.client, ctx: ctx, not: a.id}
 	moved, aside, e := a.client.desk.Leave(ctx, a.owner(), h.choose)
 	a.client.moved(moved)
-	a.work.report(aside, nil)
+	a.client.setAside(aside)
 	if errors.Is(e, work.ErrNoHeir) || errors.Is(e, work.ErrSetAside) {
 		return err
 	}
@@ -141,13 +147,8 @@ const workHint = "w"
 // time apart.
 func (c *Client) jitter(ctx context.Context, attempt int) error {
 	most := min(10*time.Millisecond<<min(attempt, 10), time.Second)
-	over := make(chan struct{})
-	stop := c.Clock.AfterFunc(time.Millisecond+rand.N(most), func() { close(over) })
-	defer stop()
-	select {
-	case <-over:
-		return nil
-	case <-ctx.Done():
+	if !c.pause(ctx, time.Millisecond+rand.N(most)) {
 		return context.Cause(ctx)
 	}
+	return nil
 }

@@ -64,7 +64,7 @@ func (a *Coordinator) sendLegacy(ctx context.Context, l *legacyLetter, within ti
 		return nil, err
 	}
 	for !a.legacyAcked(l) {
-		if !a.pause(ctx, legacyLook) {
+		if !c.pause(ctx, legacyLook) {
 			err := fmt.Errorf("%s to %s: %w: %w", l.typ, l.to, ErrNoAck, context.Cause(ctx))
 			c.emit(SignalFailed{"legacy", l.from, l.to, l.typ, err})
 			return nil, err
@@ -87,17 +87,4 @@ func (a *Coordinator) legacyAcked(l *legacyLetter) bool {
 		return false
 	}
 	return true
-}
-
-// pause returns after d, or false as soon as ctx ends.
-func (a *Coordinator) pause(ctx context.Context, d time.Duration) bool {
-	over := make(chan struct{})
-	stop := a.client.Clock.AfterFunc(d, func() { close(over) })
-	defer stop()
-	select {
-	case <-over:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -108,12 +108,14 @@ type (
 		ID          string
 		Incarnation int64
 	}
-	// Warned: a coordinator has earned its K-th warning of Of; it was silent for Silent, as seen by this monitor.
+	// Warned: a coordinator has earned its K-th warning of Of; it was silent for Silent, as seen by this monitor. Every
+	// monitor reports it; Mine where this one wrote it.
 	Warned struct {
 		ID          string
 		Incarnation int64
 		K, Of       int
 		Silent      time.Duration
+		Mine        bool
 	}
 	// Recovered: a coordinator that had earned warnings beats again.
 	Recovered struct {

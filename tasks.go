@@ -276,12 +276,15 @@ func (w *tasks) claimOpen(ctx context.Context) {
 }
 
 func (w *tasks) report(aside []work.Malformed, err error) {
-	c := w.coordinator.client
-	for _, m := range aside {
-		c.emit(WorkSetAside{Unit: m.Unit, Key: m.Key, Err: m.Err})
-	}
+	w.coordinator.client.setAside(aside)
 	if err != nil {
-		c.emit(StoreFailed{err})
+		w.coordinator.client.emit(StoreFailed{err})
+	}
+}
+
+func (c *Client) setAside(all []work.Malformed) {
+	for _, m := range all {
+		c.emit(WorkSetAside{Unit: m.Unit, Key: m.Key, Err: m.Err})
 	}
 }
 

@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -51,5 +52,18 @@ func (t *ticker) stop() {
 	t.closed = true
 	if t.halt != nil {
 		t.halt()
+	}
+}
+
+// pause returns after d, or false as soon as ctx ends.
+func (c *Client) pause(ctx context.Context, d time.Duration) bool {
+	over := make(chan struct{})
+	stop := c.Clock.AfterFunc(d, func() { close(over) })
+	defer stop()
+	select {
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

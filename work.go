@@ -94,7 +94,7 @@ func (t *Task) use(ctx context.Context, what string, f func(context.Context) err
 	case errors.Is(err, ErrFenced):
 		t.finish(ErrFenced)
 	case errors.Is(err, ErrSuspended):
-		t.end(ErrSuspended)
+		err = t.whySuspended(ctx)
 	case errors.Is(err, ErrDone):
 		t.finish(ErrDone)
 	}
@@ -102,6 +102,25 @@ func (t *Task) use(ctx context.Context, what string, f func(context.Context) err
 		err = fmt.Errorf("unit %s, epoch %d: %s: %w", t.ID(), t.Epoch(), what, err)
 	}
 	return err
+}
+
+// whySuspended: others may have decided already what we were suspended for. Who cannot find out is suspended.
+func (t *Task) whySuspended(ctx context.Context) error {
+	t.end(ErrSuspended)
+	a := t.coordinator
+	if a.over.Load() {
+		return context.Cause(a.life)
+	}
+	desk := a.client.briefDesk()
+	ended, found, err := desk.Ended(ctx, t.ID(), t.Epoch())
+	if err == nil && found && ended.Done != nil {
+		return ErrDone
+	}
+	_, dead, e := desk.Dead(ctx, a.owner())
+	if err == nil && found || e == nil && dead {
+		return ErrFenced
+	}
+	return ErrSuspended
 }
 
 func (t *Task) enter(ctx context.Context) error {

@@ -1,0 +1,300 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/blocking-coordination/coord/internal/detect"
+	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/work"
+)
+
+// Death says who was declared dead, and after what silence as the deciding monitor saw it (0 where another decided).
+type Death struct {
+	ID          string
+	Incarnation int64
+	Silent      time.Duration
+}
+
+// Orphan is a unit of work for which there is no heir among the living.
+type Orphan struct {
+	Unit       string
+	Epoch      int64 // that is to end: pass it to TakeEpoch
+	Payload    []byte
+	Checkpoint []byte // the newest of its last owner
+	From       string // who died
+}
+
+// MonitorOption says what a Monitor does about the dead.
+type MonitorOption func(*Monitor)
+
+// OnDead has f called for every death by silence, at least once per (id, incarnation) in the whole namespace, before the
+// dead one's work is handed over. Its error is reported and does not hold up the hand-over.
+func OnDead(f func(ctx context.Context, d Death) error) MonitorOption {
+	return func(m *Monitor) { m.onDead = f }
+}
+
+// Heirs has pick choose who inherits a unit, by the id of one of the living, who are at least one. By default it is the
+// one with the fewest units.
+func Heirs(pick func(unit string, living []Heir) string) MonitorOption {
+	return func(m *Monitor) { m.pick = pick }
+}
+
+// Spawn has f called for a unit that has no heir: it is to start a coordinator, usually named like the dead one with
+// "-recovery-<n>", that calls TakeEpoch. f is called again, after Policy.Stale, until the unit has an owner.
+func Spawn(f func(ctx context.Context, o Orphan) error) MonitorOption {
+	return func(m *Monitor) { m.spawn = f }
+}
+
+// Monitor watches a namespace: it tells the living from the dead, and finishes what the dead have left. Any number of
+// monitors may watch the same namespace.
+type Monitor struct {
+	client *Client
+	onDead func(context.Context, Death) error
+	pick   func(string, []Heir) string
+	spawn  func(context.Context, Orphan) error
+
+	desk    *work.Desk    // in its own name: what it decides, it alone reports
+	turn    chan struct{} // holds one token: whoever has it uses what follows
+	watch   *detect.Watch
+	slow    progress
+	told    []work.Owner // whose death OnDead was told of
+	spawned []spawning
+}
+
+// Monitor returns a monitor that has seen nobody yet.
+func (c *Client) Monitor(opts ...MonitorOption) *Monitor {
+	m := &Monitor{client: c, desk: c.briefDesk(), turn: make(chan struct{}, 1)}
+	for _, o := range opts {
+		o(m)
+	}
+	m.watch = &detect.Watch{
+		Store: c.once, Space: c.space, Ring: c.ring, Policy: c.Policy.detection(), Times: c.times.Log,
+		Now: c.Clock.Now, Name: m.desk.By, Refused: func(err error) { m.refused(err) },
+		Decide: m.decide, Dead: m.dead, Handled: m.handled,
+	}
+	m.slow = progress{desk: m.desk, policy: c.Policy, now: c.Clock.Now}
+	return m
+}
+
+func (p Policy) detection() detect.Policy { return detect.Policy(p) }
+
+// Bounds returns between which ages a death is escalated on real clocks, where beats and checks come in time: the lower
+// one counts from the last beat, the upper one allows a check to slip past each edge. For DefaultPolicy 235 s and 280 s.
+func (p Policy) Bounds() (low, high time.Duration) { return detect.Bounds(p.detection()) }
+
+// briefDesk is for those who come again anyway: past the breaker, and with a few attempts only.
+func (c *Client) briefDesk() *work.Desk {
+	d := *c.desk
+	d.Store, d.By = c.once, newID()
+	d.Pause = func(ctx context.Context, attempt int) error {
+		if attempt >= briefly {
+			return errBusy
+		}
+		return c.jitter(ctx, attempt)
+	}
+	return &d
+}
+
+const briefly = 5 // attempts of a brief desk
+
+var errBusy = fmt.Errorf("%w: gave up after %d attempts", ErrUnavailable, briefly)
+
+func (m *Monitor) refused(err error) {
+	m.client.emit(SignalRefused{By: "monitor", Reason: string(envelope.ReasonOf(err)), Err: err})
+}
+
+// Check is one pass: it looks at everybody, warns, escalates, and goes on with what the dead have left. Call it every
+// Policy.Check, from one goroutine or from many; it takes turns. An error says what could not be done; the next Check
+// makes up for it.
+func (m *Monitor) Check(ctx context.Context) error {
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	report, err := m.watch.Check(ctx)
+	for _, f := range report.Findings {
+		err = errors.Join(err, m.act(ctx, f))
+	}
+	return errors.Join(err, m.hurry(ctx))
+}
+
+// Run checks every Policy.Check until ctx ends, and returns the cause. What a Check could not do is reported to the
+// Observer.
+func (m *Monitor) Run(ctx context.Context) error {
+	c := m.client
+	for next := c.Clock.Now(); ; {
+		if err := m.Check(ctx); err != nil && ctx.Err() == nil {
+			c.emit(StoreFailed{err})
+		}
+		next = next.Add(c.Policy.Check)
+		if late := c.Clock.Now().Sub(next); late > 0 {
+			next = next.Add(late.Truncate(c.Policy.Check) + c.Policy.Check)
+		}
+		if !c.pause(ctx, next.Sub(c.Clock.Now())) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// act does what a finding asks for.
+func (m *Monitor) act(ctx context.Context, f detect.Finding) error {
+	c := m.client
+	switch f := f.(type) {
+	case detect.Warned:
+		c.emit(Warned{f.ID, f.Incarnation, f.K, f.Of, f.Silent, f.Mine})
+	case detect.Recovered:
+		c.emit(Recovered{f.ID, f.Incarnation})
+	case detect.Dead:
+		if f.Mine { // D4: said once, by the one whose decision it was
+			c.emit(Dead{f.ID, f.Incarnation, f.Silent})
+		}
+		return m.bury(ctx, work.Owner{ID: f.ID, Incarnation: f.Incarnation}, f.Silent)
+	case detect.Gone:
+		return m.bury(ctx, work.Owner{ID: f.ID, Incarnation: f.Incarnation}, 0)
+	case detect.Superseded:
+		o := work.Owner{ID: f.ID, Incarnation: f.Incarnation}
+		_, _, err := m.desk.DecideDead(ctx, o, work.Death{Reason: work.Superseded})
+		return err
+	}
+	return nil
+}
+
+// bury finishes what follows a death: OnDead, then the hand-over, which ends with the mark that all is done.
+func (m *Monitor) bury(ctx context.Context, o work.Owner, silent time.Duration) error {
+	death, dead, err := m.desk.Dead(ctx, o)
+	if err != nil || !dead {
+		return err
+	}
+	if death.Reason == work.Silent {
+		m.tell(ctx, o, silent)
+	}
+	h := &chooser{client: m.client, ctx: ctx, not: o.ID, pick: m.pick, spawn: m.spawn != nil}
+	moved, aside, err := m.desk.HandOver(ctx, o, h.choose)
+	m.client.moved(moved)
+	m.client.setAside(aside)
+	m.spawnAll(ctx, o, h.orphans)
+	switch {
+	case errors.Is(err, work.ErrNoHeir), errors.Is(err, work.ErrSetAside):
+		return nil // the next Check tries again
+	case err == nil:
+		m.told = slices.DeleteFunc(m.told, func(t work.Owner) bool { return t == o })
+	}
+	return err
+}
+
+// tell calls OnDead, once per death in this monitor.
+func (m *Monitor) tell(ctx context.Context, o work.Owner, silent time.Duration) {
+	if m.onDead == nil || slices.Contains(m.told, o) {
+		return
+	}
+	m.told = append(m.told, o)
+	if err := m.onDead(ctx, Death{o.ID, o.Incarnation, silent}); err != nil {
+		m.client.emit(HandlerFailed{About: "the death of " + o.String(), Err: err})
+	}
+}
+
+func (m *Monitor) decide(ctx context.Context, id string, incarnation int64, _ uint64, _ time.Duration) (bool, error) {
+	o := work.Owner{ID: id, Incarnation: incarnation}
+	_, mine, err := m.desk.DecideDead(ctx, o, work.Death{Reason: work.Silent})
+	return mine, err
+}
+
+func (m *Monitor) dead(ctx context.Context, id string, incarnation int64) (bool, string, error) {
+	death, dead, err := m.desk.Dead(ctx, work.Owner{ID: id, Incarnation: incarnation})
+	return dead, string(death.Reason), err
+}
+
+func (m *Monitor) handled(ctx context.Context, id string, incarnation int64) (bool, error) {
+	return m.desk.Handled(ctx, work.Owner{ID: id, Incarnation: incarnation})
+}
+
+// Health is what a monitor believes of a coordinator.
+type Health struct {
+	ID          string
+	Incarnation int64
+	State       string        // unknown, healthy, stale, dead
+	Silent      time.Duration // as this monitor counts
+	Warnings    int
+}
+
+// Health returns what the last Check knew, in the order of ids. Those of whom everything is handled are forgotten.
+func (m *Monitor) Health() []Health {
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
+	var all []Health
+	for _, k := range m.watch.Members() {
+		all = append(all, Health{k.ID, k.Incarnation, k.Health.String(), k.Silent, k.Warnings})
+	}
+	return all
+}
+
+// spawning remembers when a unit's heir was last asked for.
+type spawning struct {
+	unit  string
+	epoch int64
+	at    time.Time
+}
+
+// spawnAll asks for a new coordinator for each orphan, unless one was asked for lately.
+func (m *Monitor) spawnAll(ctx context.Context, from work.Owner, orphans []work.Intent) {
+	now := m.client.Clock.Now()
+	m.spawned = slices.DeleteFunc(m.spawned, func(s spawning) bool { return now.Sub(s.at) >= m.client.Policy.Stale })
+	for _, i := range orphans {
+		if slices.ContainsFunc(m.spawned, func(s spawning) bool { return s.unit == i.Unit.ID && s.epoch == i.Epoch }) {
+			continue
+		}
+		if err := m.spawnOne(ctx, from, i); err != nil {
+			m.client.emit(HandlerFailed{About: "an heir for unit " + i.Unit.ID, Err: err})
+			continue // at the next Check
+		}
+		m.spawned = append(m.spawned, spawning{i.Unit.ID, i.Epoch, now})
+	}
+}
+
+func (m *Monitor) spawnOne(ctx context.Context, from work.Owner, i work.Intent) error {
+	payload, _, err := m.desk.Payload(ctx, i.Unit)
+	if err != nil {
+		return err
+	}
+	checkpoint, err := m.desk.Base(ctx, i.Unit.ID, i.Epoch)
+	if err != nil {
+		return err
+	}
+	return m.spawn(ctx, Orphan{Unit: i.Unit.ID, Epoch: i.Epoch, Payload: payload, Checkpoint: checkpoint, From: from.ID})
+}
+
+// TakeEpoch makes this coordinator the heir of an orphan: the owner of the epoch after Orphan.Epoch. It returns the task
+// with the last checkpoint, or ErrTaken if another was faster.
+func (a *Coordinator) TakeEpoch(ctx context.Context, o Orphan) (*Task, error) {
+	if err := errors.Join(checkID("unit", o.Unit), a.alive(), a.Suspended()); err != nil {
+		return nil, err
+	}
+	t, err := a.takeEpoch(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("take over unit %s: %w", o.Unit, err)
+	}
+	return t, nil
+}
+
+func (a *Coordinator) takeEpoch(ctx context.Context, o Orphan) (*Task, error) {
+	unit := work.Unit{ID: o.Unit}
+	if o.Epoch > 0 {
+		before, found, err := a.client.desk.Ended(ctx, o.Unit, o.Epoch-1)
+		if err != nil || !found {
+			return nil, errors.Join(err, work.ErrNotOwned)
+		}
+		unit.Digest = before.Digest
+		return a.claim(ctx, unit, o.Epoch)
+	}
+	unit, err := a.client.desk.PutUnit(ctx, o.Unit, o.Payload, 0)
+	if err != nil {
+		return nil, err
+	}
+	return a.claim(ctx, unit, 0)
+}
