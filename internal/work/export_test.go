@@ -214,7 +214,7 @@ func (m Start) Begin(ctx context.Context, d *Desk, me Owner, u Unit, f int64) (*
 		return nil, nil, err
 	}
 	h := &Held{Unit: u, Epoch: f, desk: d, me: me}
-	base, err := d.base(ctx, u.ID, f-1)
+	base, err := d.Base(ctx, u.ID, f-1)
 	if m.OneBack && f > 1 {
 		base, _, err = d.newest(ctx, u.ID, f-1)
 	}
@@ -231,11 +231,6 @@ func (m Start) Begin(ctx context.Context, d *Desk, me Owner, u Unit, f int64) (*
 		err = h.open(ctx)
 	}
 	return h, base, err
-}
-
-// Base is what an heir would begin epoch f with.
-func (d *Desk) Base(ctx context.Context, unit string, f int64) ([]byte, error) {
-	return d.base(ctx, unit, f-1)
 }
 
 // LookFirst looks whether the epoch has ended before it writes.

@@ -166,7 +166,7 @@ func earlyBase(p *procedures) {
 		some, _ := d.Intents(ctx, me)
 		for _, i := range some {
 			if r := (run{me, i.Unit.ID, i.Epoch}); bases[r] == nil {
-				bases[r], _ = d.Base(ctx, r.unit, r.f)
+				bases[r], _ = d.Base(ctx, r.unit, r.f-1)
 			}
 		}
 		return scan(l)
