@@ -129,3 +129,31 @@ func BenchmarkSendWait(b *testing.B) {
 		}
 	}
 }
+
+func TestGuestSupersedesNobody(t *testing.T) {
+	ctx := context.Background()
+	st := memstore.New()
+	c := open(t, st, coord.Config{})
+	a, b := join(t, c, "coord-a"), join(t, c, "coord-b")
+	stop, err := b.Handle(func(_ context.Context, s *coord.Signal) ([]byte, error) { return []byte(s.From), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	g, err := open(t, st, coord.Config{}).Guest("coord-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	for _, send := range []func() (*coord.Ack, error){
+		func() (*coord.Ack, error) { return g.Send(ctx, "coord-b", "wake", nil, coord.Within(5*time.Second)) },
+		func() (*coord.Ack, error) { return a.Send(ctx, "coord-b", "wake", nil, coord.Within(5*time.Second)) },
+	} {
+		if ack, err := send(); err != nil || string(ack.Result) != "coord-a" {
+			t.Fatalf("%+v, %v", ack, err)
+		}
+	}
+	if a.Context().Err() != nil {
+		t.Fatal("the coordinator of that name has ended")
+	}
+}

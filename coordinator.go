@@ -22,6 +22,7 @@ type Coordinator struct {
 	client *Client
 	id     string
 	me     envelope.Instance
+	guest  bool // sends only
 
 	life context.Context // ends with the reason why this incarnation may not act any more
 	end_ context.CancelCauseFunc
@@ -65,12 +66,16 @@ func (c *Client) incarnate(ctx context.Context, id string) (*Coordinator, error)
 	if err := store.FirstError(results); err != nil {
 		return nil, err
 	}
-	a := &Coordinator{client: c, id: id, me: envelope.Instance{Incarnation: results[0].N, Session: newID()}}
+	return c.coordinator(id, envelope.Instance{Incarnation: results[0].N, Session: newID()}), nil
+}
+
+func (c *Client) coordinator(id string, me envelope.Instance) *Coordinator {
+	a := &Coordinator{client: c, id: id, me: me}
 	a.life, a.end_ = context.WithCancelCause(context.Background())
 	a.turns.init(a)
-	a.out.init(a)
+	a.out.coordinator = a
 	a.work.init(a)
-	return a, nil
+	return a
 }
 
 // begin registers, beats, and only then opens the mailbox.
@@ -130,6 +135,9 @@ func (a *Coordinator) Context() context.Context { return a.life }
 // at once what work it owns, takes the heartbeat away and ends this incarnation. Waits return ErrClosed. It is safe to call more than once. An error says
 // what could not be written before ctx ended; the coordinator has left all the same.
 func (a *Coordinator) Leave(ctx context.Context) error {
+	if a.guest {
+		a.end(ErrClosed)
+	}
 	if a.life.Err() != nil {
 		return nil
 	}
@@ -197,6 +205,9 @@ func (a *Coordinator) alive() error {
 func (a *Coordinator) hint(payload []byte) {
 	if len(payload) > 0 && payload[0] == 'a' {
 		a.out.hint(payload)
+		return
+	}
+	if a.guest {
 		return
 	}
 	if string(payload) == workHint {

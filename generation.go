@@ -113,8 +113,11 @@ func (c *Client) outlived(found string, cause error) bool {
 func (a *Coordinator) recover(lost bool) error {
 	c := a.client
 	generation := *c.generation.Load()
-	err := a.register(c.life)
-	a.turns.recover(generation)
+	var err error
+	if !a.guest {
+		err = a.register(c.life)
+		a.turns.recover(generation)
+	}
 	again := a.out.all()
 	if lost {
 		again = a.out.readdress()

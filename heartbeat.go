@@ -25,7 +25,7 @@ type pulse struct {
 // beat writes the heartbeats of the whole process: one attempt each, past the breaker, so that no outage and no backoff
 // of others makes the living silent (B6).
 func (c *Client) beat() {
-	for batch := range slices.Chunk(c.everybody(), beatsAtOnce) {
+	for batch := range slices.Chunk(c.joined(), beatsAtOnce) {
 		ctx, cancel := context.WithTimeout(c.life, c.Policy.Beat)
 		c.beatAll(ctx, batch)
 		cancel()
@@ -33,7 +33,11 @@ func (c *Client) beat() {
 }
 
 // worthBeating reports whether anybody is joined.
-func (c *Client) worthBeating() bool { return len(c.everybody()) > 0 }
+func (c *Client) worthBeating() bool { return len(c.joined()) > 0 }
+
+func (c *Client) joined() []*Coordinator {
+	return slices.DeleteFunc(c.everybody(), func(a *Coordinator) bool { return a.guest })
+}
 
 func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
 	sent := c.Clock.Now()
