@@ -73,7 +73,7 @@ func (c *Client) coordinator(id string, me envelope.Instance) *Coordinator {
 	a := &Coordinator{client: c, id: id, me: me}
 	a.life, a.end_ = context.WithCancelCause(context.Background())
 	a.turns.init(a)
-	a.out.coordinator = a
+	a.out.init(a)
 	a.work.init(a)
 	return a
 }
@@ -132,8 +132,8 @@ func (a *Coordinator) Incarnation() int64 { return a.me.Incarnation }
 func (a *Coordinator) Context() context.Context { return a.life }
 
 // Leave waits for the handler calls under way, whose context ends, writes the acknowledgements that are owed, hands over
-// at once what work it owns, takes the heartbeat away and ends this incarnation. Waits return ErrClosed. It is safe to call more than once. An error says
-// what could not be written before ctx ended; the coordinator has left all the same.
+// at once what work it owns, takes the heartbeat away and ends this incarnation. Waits return ErrClosed. It is safe to
+// call more than once. An error says what could not be written before ctx ended; the coordinator has left all the same.
 func (a *Coordinator) Leave(ctx context.Context) error {
 	if a.guest {
 		a.end(ErrClosed)
