@@ -179,6 +179,24 @@ func TestBeatsDoNotQueueBehindABackoff(t *testing.T) {
 	})
 }
 
+// TestBeatsDoNotQueueBehindARecovery: it is a beat that notices the loss, but it does not do what follows from it (B6).
+func TestBeatsDoNotQueueBehindARecovery(t *testing.T) {
+	in(t, func(t *testing.T) {
+		u, seen := newUnsteady(), &record{}
+		joinOn(t, breaker.Wrap(u), "coord-a", coord.Config{Observer: seen})
+		seen.then = func(e coord.Event) {
+			if _, ok := e.(coord.StoreRegressed); ok {
+				u.down.Store(true) // so that registering again takes 15 s
+			}
+		}
+		u.lose()
+		time.Sleep(time.Minute + time.Millisecond)
+		if n := len(of[coord.Beat](seen)); n != 1+12 {
+			t.Errorf("%d beats in a minute", n)
+		}
+	})
+}
+
 // TestScenarioStoreRestartedFiveTimes: five coordinators ask each other all the time. All are back within one breaker
 // period, no signal is lost, no heartbeat expires.
 func TestScenarioStoreRestartedFiveTimes(t *testing.T) {

@@ -99,3 +99,58 @@ func TestStressOneCoordinator(t *testing.T) {
 		all.Wait()
 	}
 }
+
+// TestStressJoinAndClose: whoever joins while the Client is closed is either refused or closed, and holds nothing.
+func TestStressJoinAndClose(t *testing.T) {
+	for range 100 {
+		st := &counted{Store: memstore.New()}
+		c := openOn(t, st, coord.Config{})
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				a, err := c.Join(t.Context(), fmt.Sprint("coord-", i))
+				if err == nil {
+					<-a.Context().Done()
+					err = context.Cause(a.Context())
+				}
+				if !errors.Is(err, coord.ErrClosed) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Go(func() { _ = c.Close() })
+		all.Wait()
+		if n := st.subscriptions.Load(); n != 0 {
+			t.Fatalf("%d subscriptions are left", n)
+		}
+	}
+}
+
+// TestHandlersMaySend: a handler sends to others, waits for their answer, and is asked back meanwhile.
+func TestHandlersMaySend(t *testing.T) {
+	a, b := pair(t, coord.Config{})
+	forward := func(to *coord.Coordinator, from *coord.Coordinator) coord.Handler {
+		return func(ctx context.Context, s *coord.Signal) ([]byte, error) {
+			if len(s.Payload) == 0 {
+				return []byte("end"), nil
+			}
+			ack, err := from.Send(ctx, to.ID(), "down", s.Payload[1:], coord.Within(10*time.Second))
+			if err != nil {
+				return nil, err
+			}
+			return ack.Result, nil
+		}
+	}
+	t.Cleanup(must(a.Handle(forward(b, a), coord.Workers(8))))
+	t.Cleanup(must(b.Handle(forward(a, b), coord.Workers(8))))
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			ack, err := a.Send(t.Context(), "coord-b", "down", make([]byte, 6), coord.Within(20*time.Second))
+			if err != nil || string(ack.Result) != "end" {
+				t.Errorf("%+v, %v", ack, err)
+			}
+		})
+	}
+	all.Wait()
+}

@@ -237,14 +237,16 @@ func TestW4TimeoutAndCancelConsumeNothing(t *testing.T) {
 	})
 }
 
-// TestW4CancelAndSignalAtOnce: whoever of the two comes first, the signal is either returned or still there.
+// TestW4CancelAndSignalAtOnce: whoever of the two comes first, the signal is either returned or still there. A wait that
+// takes long to match leaves room for the cancellation to fall between the choice of the wait and the hand-over.
 func TestW4CancelAndSignalAtOnce(t *testing.T) {
 	st := memstore.New()
 	a, b := joinOn(t, st, "coord-a", coord.Config{}), joinOn(t, st, "coord-b", coord.Config{})
+	slow := append(make([]string, 100_000), "wake")
 	for i := range 300 {
 		ctx, cancel := context.WithCancel(t.Context())
-		r := waiting(ctx, b)
-		go cancel()
+		r := waiting(ctx, b, coord.OfType(slow...))
+		time.AfterFunc(time.Duration(i)*3*time.Microsecond, cancel)
 		id := must(a.Post(t.Context(), "coord-b", "wake", nil))
 		got := <-r
 		if got.err != nil {
@@ -252,6 +254,40 @@ func TestW4CancelAndSignalAtOnce(t *testing.T) {
 				t.Fatalf("%d: lost: %+v", i, s)
 			}
 		}
+	}
+}
+
+// TestW4ManyCancelledAtOnce: a signal that was about to be given to a wait that has just gone is not lost either.
+func TestW4ManyCancelledAtOnce(t *testing.T) {
+	const many = 100
+	st := memstore.New()
+	a := joinOn(t, st, "coord-a", coord.Config{})
+	for round := range 30 {
+		b := joinOn(t, st, fmt.Sprint("coord-b", round), coord.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var results []<-chan waitResult
+		for range many {
+			results = append(results, waiting(ctx, b))
+		}
+		for i := range many {
+			must(a.Post(t.Context(), b.ID(), "wake", nil))
+			if i == many/4 {
+				go cancel()
+			}
+		}
+		n := 0
+		for _, r := range results {
+			if (<-r).err == nil {
+				n++
+			}
+		}
+		for _, ok := b.TryWait(t.Context()); ok; _, ok = b.TryWait(t.Context()) {
+			n++
+		}
+		if n != many {
+			t.Fatalf("%d of %d", n, many)
+		}
+		cancel()
 	}
 }
 
