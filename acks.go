@@ -9,15 +9,20 @@ import (
 )
 
 // ackWriter writes the acknowledgements of all coordinators of the process, many in one trip when there are many. It
-// has a goroutine only while it writes.
+// has a goroutine while there are some to write and for a poll or two after that: to make one for every signal, with a
+// stack that has to grow, costs more than the signal.
 type ackWriter struct {
 	client *Client
 	begin  func() // the goroutine
 
-	mu    sync.Mutex
-	queue []owedAck
-	busy  bool            // somebody writes
-	until []chan struct{} // to be closed when nobody does any more
+	mu     sync.Mutex
+	queue  []owedAck
+	busy   bool            // somebody writes
+	until  []chan struct{} // to be closed when nobody does any more
+	parked bool            // the goroutine waits for what to do
+	wake   chan bool       // what it waits for: true to write, false to end
+	used   bool            // since the last poll
+	closed bool
 
 	ops []store.Op // of whoever set busy
 }
@@ -28,10 +33,12 @@ type owedAck struct {
 }
 
 func (w *ackWriter) init(c *Client) {
-	w.client = c
+	w.client, w.wake = c, make(chan bool, 1)
 	w.begin = func() {
 		defer c.background.Done()
-		_ = w.write(c.life)
+		for more := true; more; more = <-w.wake {
+			_ = w.write(c.life, true)
+		}
 	}
 }
 
@@ -39,22 +46,27 @@ func (w *ackWriter) init(c *Client) {
 func (w *ackWriter) add(a *Coordinator, d *mailbox.Delivery) {
 	w.mu.Lock()
 	w.queue = append(w.queue, owedAck{a, d})
-	busy := w.busy
-	w.busy = true
+	busy, parked := w.busy, w.parked
+	w.busy, w.used = true, true
+	w.parked = parked && busy
 	w.mu.Unlock()
 	switch {
 	case busy:
+	case parked:
+		w.wake <- true
 	case w.client.enter():
 		go w.begin() // joined by Close
+		w.client.poller.start()
 	default:
-		w.rest()
+		w.rest(false)
 	}
 }
 
-// write empties the queue. What fails stays in it for the next poll: until then the signal is not consumed.
-func (w *ackWriter) write(ctx context.Context) error {
+// write empties the queue. What fails stays in it for the next poll: until then the signal is not consumed. park is for
+// the goroutine.
+func (w *ackWriter) write(ctx context.Context, park bool) error {
 	for {
-		owed := w.take()
+		owed := w.take(park)
 		if owed == nil {
 			return nil
 		}
@@ -63,7 +75,7 @@ func (w *ackWriter) write(ctx context.Context) error {
 			w.mu.Lock()
 			w.queue = append(failed, w.queue...)
 			w.mu.Unlock()
-			w.rest()
+			w.rest(park)
 			w.client.poller.start()
 			return err
 		}
@@ -72,11 +84,11 @@ func (w *ackWriter) write(ctx context.Context) error {
 
 // take returns the queue. Where it is empty the writer rests from that very moment on, so that whoever adds to it next
 // starts another.
-func (w *ackWriter) take() (owed []owedAck) {
+func (w *ackWriter) take(park bool) (owed []owedAck) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.queue) == 0 {
-		w.restLocked()
+		w.restLocked(park)
 	}
 	owed, w.queue = w.queue, nil
 	return owed
@@ -100,35 +112,62 @@ func (w *ackWriter) writeAll(ctx context.Context, owed []owedAck) (failed []owed
 	return failed, err
 }
 
-func (w *ackWriter) rest() {
+func (w *ackWriter) rest(park bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.restLocked()
+	w.restLocked(park)
 }
 
-func (w *ackWriter) restLocked() {
+func (w *ackWriter) restLocked(park bool) {
 	w.busy = false
+	switch {
+	case park && w.closed:
+		w.wake <- false
+	case park:
+		w.parked = true
+	}
 	for _, over := range w.until {
 		close(over)
 	}
 	w.until = nil
 }
 
-// retry has what failed written again.
+// retry has what failed written again. A poll calls it: a goroutine that had nothing to do since the last one ends.
 func (w *ackWriter) retry() {
 	w.mu.Lock()
 	again := len(w.queue) > 0 && !w.busy
 	w.busy = w.busy || again
+	if !w.used {
+		w.dismiss()
+	}
+	w.used = false
 	w.mu.Unlock()
 	if again {
-		_ = w.write(w.client.life)
+		_ = w.write(w.client.life, false)
 	}
 }
 
+// dismiss is called with the lock held.
+func (w *ackWriter) dismiss() {
+	if w.parked {
+		w.parked = false
+		w.wake <- false
+	}
+}
+
+// stop ends the goroutine as soon as it has nothing to do.
+func (w *ackWriter) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.dismiss()
+}
+
+// owes reports whether there is a reason to poll.
 func (w *ackWriter) owes() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.queue) > 0
+	return len(w.queue) > 0 || w.parked
 }
 
 // flush returns when everything that was owed is written, or at the first failure.
@@ -136,7 +175,7 @@ func (w *ackWriter) flush(ctx context.Context) error {
 	for {
 		over, mine := w.join()
 		if mine {
-			return w.write(ctx)
+			return w.write(ctx, false)
 		}
 		if over == nil {
 			return nil

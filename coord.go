@@ -122,6 +122,7 @@ func (c *Client) Close() error {
 	c.end()
 	c.beater.stop()
 	c.poller.stop()
+	c.acks.stop()
 	if c.unwatch != nil {
 		c.unwatch()
 	}

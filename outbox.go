@@ -101,7 +101,7 @@ func (b *outbox) peer(id string) *peer {
 }
 
 // await sets the time at which the Send of o gives up, and when it is nudged to post again.
-func (b *outbox) await(o *outgoing, until, again time.Time) {
+func (b *outbox) await(o *outgoing, until, again, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o.until, o.again = until, again
@@ -109,7 +109,7 @@ func (b *outbox) await(o *outgoing, until, again time.Time) {
 	if again.Before(until) {
 		next = again
 	}
-	b.alarm.by(next, b.coordinator.client.Clock.Now())
+	b.alarm.by(next, now)
 }
 
 // ring tells the Sends whose time has come.

@@ -162,7 +162,8 @@ func (a *Coordinator) untilAck(o *outgoing, within time.Duration) (*envelope.Ack
 	if within <= 0 {
 		o.end(ErrTimeout)
 	}
-	a.out.await(o, o.signal.Time.Add(within), o.signal.Time.Add(time.Second))
+	began := o.signal.Time
+	a.out.await(o, began.Add(within), began.Add(time.Second), began)
 	for pause := time.Second; ; pause = min(2*pause, slowest) {
 		trouble := a.postNow(o, o)
 		if store.Permanent(trouble) {
@@ -180,9 +181,10 @@ func (a *Coordinator) untilAck(o *outgoing, within time.Duration) (*envelope.Ack
 
 // awaitAck blocks until the ACK is there, o's span ends, or pause is over.
 func (a *Coordinator) awaitAck(o *outgoing, pause time.Duration) *envelope.Ack {
-	again := a.client.Clock.Now().Add(pause)
-	a.out.await(o, o.until, again)
-	for o.Err() == nil && a.client.Clock.Now().Before(again) {
+	now := a.client.Clock.Now()
+	again := now.Add(pause)
+	a.out.await(o, o.until, again, now)
+	for ; o.Err() == nil && now.Before(again); now = a.client.Clock.Now() {
 		select {
 		case ack := <-o.news:
 			if ack != nil {
