@@ -77,6 +77,17 @@ func TestX5EpochsRise(t *testing.T) {
 	property(plan{units: 1, owners: 3, rounds: 4, states: 1, monitors: 3, targets: 3, spawns: true, stalls: true})(t)
 }
 
+// scaled is how many runs there are to be.
+func scaled(ordinary, lengthy int) int {
+	switch {
+	case *long:
+		return lengthy
+	case !thorough:
+		return ordinary / 10
+	}
+	return ordinary
+}
+
 // mustBeSeen are the states without which the runs would prove little.
 var mustBeSeen = []string{
 	"a Leave that stopped half-way was finished", "a claim that stopped half-way was closed", "an heir was dead",
@@ -86,10 +97,7 @@ var mustBeSeen = []string{
 }
 
 func TestRandomly(t *testing.T) {
-	runs := uint64(5000)
-	if *long {
-		runs = 200_000
-	}
+	runs := uint64(scaled(3000, 200_000))
 	counts := map[string]int{}
 	for seed := range runs {
 		opts := perils[seed%uint64(len(perils))]
@@ -132,10 +140,7 @@ var (
 func TestExhaustively(t *testing.T) {
 	for _, b := range boundaries {
 		t.Run(fmt.Sprintf("%d monitors, %+v", b.plan.monitors, b.opts), func(t *testing.T) {
-			limit := b.limit
-			if *long {
-				limit = 1_000_000
-			}
+			limit := scaled(b.limit, 1_000_000)
 			runs, complete := sim.Explore(limit, func(c sim.Chooser) bool {
 				s, err := play(c, b.opts, b.plan, real())
 				if err != nil {
