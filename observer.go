@@ -7,7 +7,8 @@ import (
 )
 
 // Observer is told what happens: it is the one seam for metrics, logs and traces. It is called with no lock held,
-// possibly concurrently, and must return soon.
+// possibly concurrently, and must return soon: a coordinator hands nothing over meanwhile, so an observer must not wait for
+// one.
 type Observer interface {
 	Observe(Event)
 }

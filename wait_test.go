@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,11 +243,11 @@ func TestW4TimeoutAndCancelConsumeNothing(t *testing.T) {
 func TestW4CancelAndSignalAtOnce(t *testing.T) {
 	st := memstore.New()
 	a, b := joinOn(t, st, "coord-a", coord.Config{}), joinOn(t, st, "coord-b", coord.Config{})
-	slow := append(make([]string, 100_000), "wake")
+	slow := append(slices.Repeat([]string{"wakx"}, 200_000), "wake")
 	for i := range 300 {
 		ctx, cancel := context.WithCancel(t.Context())
 		r := waiting(ctx, b, coord.OfType(slow...))
-		time.AfterFunc(time.Duration(i)*3*time.Microsecond, cancel)
+		time.AfterFunc(time.Duration(i)*10*time.Microsecond, cancel)
 		id := must(a.Post(t.Context(), "coord-b", "wake", nil))
 		got := <-r
 		if got.err != nil {
