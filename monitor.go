@@ -279,6 +279,7 @@ func (a *Coordinator) TakeEpoch(ctx context.Context, o Orphan) (*Task, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take over unit %s: %w", o.Unit, err)
 	}
+	a.client.emit(WorkHandedOver{Unit: t.ID(), Epoch: t.Epoch(), From: o.From, To: a.id})
 	return t, nil
 }
 

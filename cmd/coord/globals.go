@@ -28,6 +28,10 @@ type globals struct {
 	Preset string        `enum:"default,fast" default:"default" help:"How often to beat and when silence counts: default or fast."`
 	Beat   time.Duration `help:"Time between two heartbeats, if not the preset's."`
 	TTL    time.Duration `name:"ttl" help:"How long a heartbeat stands, if not the preset's."`
+	Stale  time.Duration `help:"The silence that earns the first warning, if not the preset's."`
+
+	Spacing time.Duration `help:"Time between two warnings, if not the preset's."`
+	Check   time.Duration `help:"Time between two looks of a monitor, if not the preset's."`
 
 	AcceptLegacy  bool `help:"Also take signals from the one-slot format of earlier systems."`
 	EmitLegacy    bool `help:"Send in that format: one slot per receiver, the last signal wins, no payload."`
@@ -57,7 +61,9 @@ func (g *globals) policy() coord.Policy {
 		p = coord.FastPolicy()
 	}
 	p.Beat, p.TTL = cmp.Or(g.Beat, p.Beat), cmp.Or(g.TTL, p.TTL)
-	p.Stale = max(p.Stale, p.TTL)
+	p.Stale = max(cmp.Or(g.Stale, p.Stale), p.TTL)
+	p.Spacing, p.Check = cmp.Or(g.Spacing, p.Spacing), cmp.Or(g.Check, p.Check)
+	p.Window = max(p.Window, time.Duration(p.Warnings)*(p.Spacing+2*p.Check))
 	return p
 }
 

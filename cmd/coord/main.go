@@ -4,6 +4,9 @@
 //	coord demo                                              the whole story, with no server and no secret
 //	coord run  --id coord-b --timeout 600s                  block until a signal comes
 //	coord send --from coord-a --to coord-b --type wake      send one and block until it is acknowledged
+//	coord monitor                                           tell who is dead, and hand their work over
+//	coord run  --id coord-b --work --exec CMD               run a command for each unit of work
+//	coord work [add|ls|show]                                put work there, and see what became of it
 //	coord ls [coordinators|signals]                         who beats, what waits
 //	coord inspect KEY                                       one record, decoded, its signature checked
 //	coord gc [--dry-run]                                    remove what nobody can need
@@ -36,6 +39,7 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Show the whole story in memory: no server, no secret."`
 	Run     runCmd     `cmd:"" help:"Join, beat, and block until a signal comes."`
 	Send    sendCmd    `cmd:"" help:"Send a signal and block until it is acknowledged."`
+	Monitor monitorCmd `cmd:"" help:"Watch: warn about the silent, declare them dead, hand their work over."`
 	Ls      lsCmd      `cmd:"" help:"List coordinators by their heartbeats, or the signals in mailboxes."`
 	Inspect inspectCmd `cmd:"" help:"Show one record of the store, decoded, with its signature checked."`
 	Gc      gcCmd      `cmd:"" help:"Remove what nobody can need."`

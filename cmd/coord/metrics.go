@@ -16,10 +16,10 @@ import (
 	"github.com/blocking-coordination/coord/metrics"
 )
 
-// serveMetrics serves what the returned observers count at /metrics, until stop is called. Without an address it does
-// nothing.
-func (r *runCmd) serveMetrics(a *app) (watchers []coord.Observer, stop func(), err error) {
-	if r.MetricsAddr == "" {
+// serveMetrics serves what the returned observers count at addr/metrics, until stop is called. Without an address it
+// does nothing.
+func (a *app) serveMetrics(addr string) (watchers []coord.Observer, stop func(), err error) {
+	if addr == "" {
 		return nil, func() {}, nil
 	}
 	registry := prometheus.NewRegistry()
@@ -28,7 +28,7 @@ func (r *runCmd) serveMetrics(a *app) (watchers []coord.Observer, stop func(), e
 	if err != nil {
 		return nil, nil, err
 	}
-	listener, err := net.Listen("tcp", r.MetricsAddr)
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--metrics-addr: %w", err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -76,9 +78,25 @@ func (n *narrator) other(e coord.Event) {
 	case coord.Resumed:
 		n.print("%s: resumed", e.ID)
 	case coord.Fenced:
-		n.print("%s: fenced: a later incarnation exists", e.ID)
+		n.print("%s: fenced: declared dead, or a later incarnation exists", e.ID)
+	case coord.WorkSetAside, coord.WorkFailed, coord.HandlerFailed:
+		n.work(e)
 	case coord.StoreRegressed:
 		n.print("the store was restarted or lost writes: reading and registering everything again")
+	}
+}
+
+// work tells what went wrong about units of work.
+func (n *narrator) work(e coord.Event) {
+	switch e := e.(type) {
+	case coord.WorkSetAside:
+		n.print("work set aside: unit %s: %v (%s)", cmp.Or(e.Unit, "unknown"), e.Err, e.Key)
+	case coord.WorkFailed:
+		n.print("unit %s, epoch %d: %v", e.Unit, e.Epoch, e.Err)
+	case coord.HandlerFailed:
+		if !errors.Is(e.Err, errNoRoom) {
+			n.print("%s: %v", e.About, e.Err)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (r *runCmd) timeout() time.Duration {
 
 // Run joins, waits, and leaves in good order however the wait ended.
 func (r *runCmd) Run(a *app) error {
-	watchers, stop, err := r.serveMetrics(a)
+	watchers, stop, err := a.serveMetrics(r.MetricsAddr)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/blocking-coordination/coord"
+)
+
+// checkpointFile is how a command writes checkpoints: it holds the last one, and whatever replaces its content becomes
+// the next. A new time of modification alone says that there is progress. A command that writes more than a few bytes
+// should write another file and rename it, so that nothing half-written is taken.
+type checkpointFile struct {
+	task *coord.Task
+	dir  string
+	last []byte
+	seen time.Time // when it was last modified
+}
+
+const checkpointPoll = time.Second
+
+func newCheckpointFile(ctx context.Context, t *coord.Task) (*checkpointFile, error) {
+	last, err := t.LastCheckpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "coord-unit-")
+	if err != nil {
+		return nil, err
+	}
+	f := &checkpointFile{task: t, dir: dir, last: last}
+	if err := os.WriteFile(f.name(), last, 0o600); err != nil {
+		f.remove()
+		return nil, err
+	}
+	f.seen, _ = f.modified()
+	return f, nil
+}
+
+func (f *checkpointFile) name() string { return filepath.Join(f.dir, "checkpoint") }
+
+func (f *checkpointFile) remove() { _ = os.RemoveAll(f.dir) }
+
+func (f *checkpointFile) env() []string {
+	return []string{"COORD_CHECKPOINT=" + asText(f.last), "COORD_CHECKPOINT_FILE=" + f.name()}
+}
+
+// follow takes what the command writes, until stop is called or ctx ends.
+func (f *checkpointFile) follow(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			pause(ctx, checkpointPoll)
+			f.look(ctx)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// look makes a changed content a checkpoint. What fails is tried again at the next look.
+func (f *checkpointFile) look(ctx context.Context) {
+	at, err := f.modified()
+	if err != nil || at.Equal(f.seen) || ctx.Err() != nil {
+		return
+	}
+	data, err := os.ReadFile(f.name())
+	if err != nil {
+		return
+	}
+	if f.take(ctx, data) == nil {
+		f.seen, f.last = at, data
+	}
+}
+
+func (f *checkpointFile) take(ctx context.Context, data []byte) error {
+	if bytes.Equal(data, f.last) {
+		return f.task.Touch(ctx)
+	}
+	if len(data) > mostResult {
+		return fmt.Errorf("a checkpoint of more than %d bytes", mostResult)
+	}
+	return f.task.Checkpoint(ctx, data)
+}
+
+func (f *checkpointFile) modified() (time.Time, error) {
+	info, err := os.Stat(f.name())
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
