@@ -58,7 +58,7 @@ func (d *Desk) HandOver(ctx context.Context, o Owner, choose Choose) (moved []Mo
 	}
 	moved, more, err := d.handOverAll(ctx, o, intents, choose)
 	aside = append(aside, more...)
-	if err == nil && slices.ContainsFunc(aside, Malformed.mendable) {
+	if err == nil && slices.ContainsFunc(aside, Malformed.mends) {
 		err = ErrSetAside
 	}
 	if err != nil {
@@ -94,7 +94,7 @@ func (d *Desk) handOverAll(ctx context.Context, o Owner, intents []written, choo
 		switch {
 		case errors.Is(err, ErrNoHeir):
 			left = errors.Join(err, d.keep(ctx, o, w))
-		case err != nil && final(err):
+		case err != nil && spoilt(err):
 			aside = append(aside, Malformed{Key: d.Space.Epoch(w.Unit.ID, w.Epoch).Decision(), Unit: w.Unit.ID, Err: err})
 		case err != nil:
 			return moved, aside, err

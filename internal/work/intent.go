@@ -21,14 +21,24 @@ type Intent struct {
 
 // Malformed is something that was set aside because it does not verify.
 type Malformed struct {
-	Key  string // where it stands
+	Key  string // where it stands, or what it holds up
 	Unit string // whose it is, where that is known
 	Err  error
+
+	rubbish bool // nobody will ever read it, so it holds up nothing
 }
 
-// mendable reports whether a newer key ring, or the deletion of a forged key, may let this be read one day.
-func (m Malformed) mendable() bool {
-	return errors.Is(m.Err, agree.ErrForged) || envelope.ReasonOf(m.Err) == envelope.UnknownKey
+// mends reports whether a newer key ring, or the deletion of a forged key, may mend it one day.
+func (m Malformed) mends() bool { return !m.rubbish }
+
+// spoilt reports whether err is about one unit's records, so that others can go on.
+func spoilt(err error) bool {
+	for _, s := range []error{ErrMalformed, agree.ErrForged, store.ErrWrongType, store.ErrNotInteger} {
+		if errors.Is(err, s) {
+			return true
+		}
+	}
+	return false
 }
 
 type intentWire struct {
@@ -118,7 +128,8 @@ func (d *Desk) readSome(ctx context.Context, o Owner, names keys.Log, tickets []
 		switch {
 		case errors.Is(err, store.ErrNotFound): // a hole, or over and deleted
 		case err != nil:
-			aside = append(aside, Malformed{Key: ops[i].Key, Unit: intent.Unit.ID, Err: err})
+			rubbish := envelope.ReasonOf(err) != envelope.UnknownKey
+			aside = append(aside, Malformed{Key: ops[i].Key, Unit: intent.Unit.ID, Err: err, rubbish: rubbish})
 		default:
 			all = append(all, written{intent, tickets[i]})
 		}

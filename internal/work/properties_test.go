@@ -83,7 +83,7 @@ func scaled(ordinary, lengthy int) int {
 	case *long:
 		return lengthy
 	case !thorough:
-		return ordinary / 10
+		return ordinary / 20
 	}
 	return ordinary
 }
@@ -111,7 +111,7 @@ func TestRandomly(t *testing.T) {
 	}
 	for _, what := range mustBeSeen {
 		t.Logf("%8d %s", counts[what], what)
-		if counts[what] == 0 {
+		if counts[what] == 0 && thorough {
 			t.Errorf("never seen: %s", what)
 		}
 	}

@@ -1,9 +1,11 @@
 package work_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -286,6 +288,40 @@ func TestAJoinSupersedesWhatCameBefore(t *testing.T) {
 		death, found, err := d.Dead(ctx, work.Owner{ID: "a", Incarnation: j})
 		if want := j >= 3 && j <= 6; found != want || err != nil || want && j > 3 && death.Reason != work.Superseded {
 			t.Errorf("%d: %+v %v %v", j, death, found, err)
+		}
+	}
+}
+
+// denied refuses what it is asked of some keys.
+type denied struct {
+	store.Store
+	part string
+}
+
+func (s denied) Get(ctx context.Context, key string) ([]byte, error) {
+	if strings.Contains(key, s.part) {
+		return nil, store.ErrDenied
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// A monitor without permission to read must not take the unreadable for rubbish.
+func TestWhoMayNotReadHandlesNobody(t *testing.T) {
+	for _, part := range []string{":entry:", "{work/u00/0}", "{work/u00/1}", "{dead/b/"} {
+		d, mem, _ := fixture(t)
+		a, b := owner1("a"), owner1("b")
+		accepted(t, d, a, 1)
+		dead(t, d, a)
+		d.Store = denied{mem, part}
+		if moved, aside, err := d.HandOver(ctx, a, always(b)); !errors.Is(err, store.ErrDenied) || len(moved)+len(aside) > 0 {
+			t.Error(part, moved, aside, err)
+		}
+		if handled, _ := d.Handled(ctx, a); handled {
+			t.Error(part, "handled")
+		}
+		d.Store = mem
+		if moved, _, err := d.HandOver(ctx, a, always(b)); len(moved) != 1 || err != nil {
+			t.Error(part, moved, err)
 		}
 	}
 }

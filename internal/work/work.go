@@ -137,20 +137,20 @@ func (d *Desk) put(ctx context.Context, key string, value []byte, ttl time.Durat
 	return d.until(ctx, func() error { return d.Store.SetEX(ctx, key, value, ttl) })
 }
 
-// batch does ops until the outcome of each is known, all of them again after a failure. An error that trying again does
-// not mend is left in its result, so that one bad key does not stop the others.
+// batch does ops until the outcome of each is known, all of them again after a failure. That nothing is there, or
+// something else than a record, is left in its result, so that one bad key does not stop the others.
 func (d *Desk) batch(ctx context.Context, ops []store.Op) (results []store.Result, err error) {
 	err = d.until(ctx, func() error {
 		results = store.Batch(ctx, d.Store, ops)
-		return unknown(results)
+		return failure(results)
 	})
 	return results, err
 }
 
-// unknown returns the first error that leaves an outcome unknown.
-func unknown(results []store.Result) error {
+// failure returns the first error that is not about the key alone.
+func failure(results []store.Result) error {
 	for _, r := range results {
-		if r.Err != nil && !store.Permanent(r.Err) {
+		if r.Err != nil && !errors.Is(r.Err, store.ErrNotFound) && !errors.Is(r.Err, store.ErrWrongType) {
 			return r.Err
 		}
 	}
