@@ -57,9 +57,9 @@ func (c call) try(ctx context.Context, attempt attemptFunc) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	own, cancel := context.WithTimeout(ctx, c.limit)
-	defer cancel()
+	own := within(ctx, c.limit)
 	err := attempt(own)
+	own.release()
 	if judge(err) != failed {
 		return err
 	}

@@ -134,10 +134,27 @@ func (c *combiner) lead(ctx context.Context, leader *passenger) {
 }
 
 func (c *combiner) travel(ctx context.Context, limit time.Duration, cmds []redis.Cmder) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	c.trip(ctx, cmds)
+	t := trip{Context: ctx, end: time.Now().Add(limit)}
+	if at, ok := ctx.Deadline(); ok && at.Before(t.end) {
+		t.end = at
+	}
+	c.trip(&t, cmds)
 }
+
+// trip is the context of a trip: a deadline, which is what ends it, and no timer.
+type trip struct {
+	context.Context
+	end time.Time
+}
+
+// Deadline implements context.Context.
+func (t *trip) Deadline() (time.Time, bool) { return t.end, true }
+
+// Done implements context.Context. A trip that has begun is not broken off: its answers belong to others too.
+func (t *trip) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (t *trip) Err() error { return nil }
 
 // next sends off those who came meanwhile.
 func (c *combiner) next() {
