@@ -25,6 +25,8 @@ var (
 	ErrFenced = work.ErrFenced
 	// ErrTaken: the unit of work has another owner, or is done.
 	ErrTaken = errors.New("taken")
+	// ErrNoHeir: there is nobody to give a unit of work to.
+	ErrNoHeir = work.ErrNoHeir
 	// ErrDone: the unit of work is done; this call has not done it.
 	ErrDone = work.ErrDone
 	// ErrSuspended: no heartbeat has reached the store for one TTL, so others may believe that we are dead.

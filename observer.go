@@ -129,7 +129,7 @@ type (
 		Incarnation int64
 		Silent      time.Duration
 	}
-	// WorkHandedOver: a unit of work has a new owner. Epoch is the new one's.
+	// WorkHandedOver: a unit of work has a new owner. Epoch is the new one's. From is empty where it had none before.
 	WorkHandedOver struct {
 		Unit     string
 		Epoch    int64

@@ -15,6 +15,9 @@ type runCmd struct {
 	Forever     bool           `help:"Take signal after signal, until SIGTERM or --timeout."`
 	Type        []string       `help:"Take signals of these types only; others stay."`
 	From        []string       `help:"Take signals from these coordinators only; others stay."`
+	Work        bool           `help:"Take units of work instead of signals, until SIGTERM or --timeout: those that are handed over, and those without an owner."`
+	Exec        string         `placeholder:"CMD" help:"With --work: run CMD (sh -c) for each unit: COORD_UNIT, COORD_EPOCH, COORD_ID, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result. If it fails, the unit stays with this coordinator until that leaves. What it writes to COORD_CHECKPOINT_FILE is its checkpoint."`
+	Claim       int            `default:"1" help:"With --work: take up to N units without an owner at a time."`
 	MetricsAddr string         `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at http://HOST:PORT/metrics."`
 }
 
@@ -30,14 +33,14 @@ func (r *runCmd) Validate() error {
 	for _, f := range r.From {
 		err = errors.Join(err, checkID("--from", f))
 	}
-	return err
+	return errors.Join(err, r.checkWork())
 }
 
 func (r *runCmd) timeout() time.Duration {
 	switch {
 	case r.Timeout != nil:
 		return *r.Timeout
-	case r.Forever:
+	case r.Forever, r.Work:
 		return unbounded
 	}
 	return coord.DefaultTimeout
@@ -50,6 +53,9 @@ func (r *runCmd) Run(a *app) error {
 		return err
 	}
 	defer stop()
+	if r.Work {
+		watchers = append(watchers, &bulletin{app: a})
+	}
 	l, err := a.connect(watchers...)
 	if err != nil {
 		return err
@@ -68,6 +74,9 @@ func (r *runCmd) Run(a *app) error {
 func (r *runCmd) bound() string {
 	switch r.timeout() {
 	case unbounded:
+		if r.Work {
+			return "taking work"
+		}
 		return "waiting for signals"
 	case 0:
 		return "looking once"
@@ -76,6 +85,9 @@ func (r *runCmd) bound() string {
 }
 
 func (r *runCmd) work(a *app, me *coord.Coordinator, began time.Time) error {
+	if r.Work {
+		return r.labour(a, me, began)
+	}
 	filtered := len(r.Type)+len(r.From) > 0
 	if r.Forever && !filtered {
 		return r.serve(a, me, began)
@@ -115,7 +127,7 @@ func (r *runCmd) serve(a *app, me *coord.Coordinator, began time.Time) error {
 func (r *runCmd) verdict(err error) error {
 	_, byRequest := errors.AsType[stopped](err)
 	switch {
-	case byRequest && r.Forever:
+	case byRequest && (r.Forever || r.Work), r.Work && errors.Is(err, coord.ErrTimeout):
 		return nil
 	case !errors.Is(err, coord.ErrTimeout):
 		return err
