@@ -29,6 +29,7 @@ var scenes = []scene{
 	{"Forged signals", sceneForged},
 	{"A wait that times out, and swallows nothing", sceneTimeout},
 	{"Several senders at once", sceneMany},
+	{"A crash and a take-over", sceneTakeOver},
 }
 
 // stage is where a scene plays: a store that all of its coordinators share.

@@ -76,7 +76,7 @@ func TestLegacyIsOffByDefault(t *testing.T) {
 func TestEmitLegacy(t *testing.T) {
 	t.Parallel()
 	u, _ := onRedis(t)
-	code, out, errs := u.run("send", "--from", "coord-a", "--to", "coord-b", "--emit-legacy", "--timeout", "300ms")
+	code, out, errs := u.run("send", "--from", "coord-a", "--to", "coord-b", "--emit-legacy", "--timeout", "2s")
 	expect(t, code, exitTimeout, out, "")
 	if !strings.Contains(errs, "the signal stays in its slot") {
 		t.Errorf("stderr %q", errs)

@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/blocking-coordination/coord"
 	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/store"
 )
 
 type sendCmd struct {
@@ -20,6 +22,14 @@ type sendCmd struct {
 	Payload string        `placeholder:"TEXT|@FILE|-" help:"What it carries: text, a file's content, or stdin."`
 	Timeout time.Duration `default:"5s" help:"How long to block for the ACK."`
 	NoWait  bool          `help:"Only post it: durable, not waited for."`
+
+	posted atomic.Bool // the store has confirmed it
+}
+
+func (s *sendCmd) watch(e coord.Event) {
+	if _, ok := e.(coord.SignalPosted); ok {
+		s.posted.Store(true)
+	}
 }
 
 // Validate is called by kong.
@@ -37,29 +47,33 @@ func (s *sendCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	l, err := a.connect()
+	l, err := a.connect(coord.ObserverFunc(s.watch))
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	g, stop, err := l.guest(s.From, s.To, s.Type, payload)
+	me, err := l.client.Guest(s.From)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	ctx, cancel := context.WithTimeout(a.ctx, s.Timeout)
-	defer cancel()
+	defer me.Close()
 	if s.NoWait {
-		return s.post(ctx, l, g)
+		return s.post(l, me, payload)
 	}
-	return s.send(ctx, l, g)
+	return s.send(l, me, payload)
 }
 
-func (s *sendCmd) post(ctx context.Context, l *link, g *guest) error {
-	if err := g.deliver(ctx); err != nil {
-		return s.explain(l, g, err)
+func (s *sendCmd) post(l *link, me *coord.Guest, payload []byte) error {
+	ctx, cancel := context.WithTimeout(l.app.ctx, s.Timeout)
+	defer cancel()
+	id, err := me.Post(ctx, s.To, s.Type, payload)
+	switch {
+	case err == nil:
+		return l.app.say(fmt.Sprintf("posted %s to %s", s.Type, s.To), posted{"posted", s.To, s.Type, id})
+	case errors.Is(err, context.DeadlineExceeded):
+		return l.unavailable(s.Timeout)
 	}
-	return l.app.say(fmt.Sprintf("posted %s to %s", s.Type, s.To), posted{"posted", s.To, s.Type, g.id()})
+	return err
 }
 
 type posted struct {
@@ -78,18 +92,13 @@ type acknowledged struct {
 	Base64    []byte  `json:"resultBase64,omitempty"`
 }
 
-func (s *sendCmd) send(ctx context.Context, l *link, g *guest) error {
-	began := time.Now()
-	ack, err := g.send(ctx)
-	latency := time.Since(began)
-	if ack == nil {
-		return s.explain(l, g, err)
+func (s *sendCmd) send(l *link, me *coord.Guest, payload []byte) error {
+	ack, err := me.Send(l.app.ctx, s.To, s.Type, payload, coord.Within(s.Timeout))
+	if err != nil {
+		return s.explain(l, err)
 	}
-	if ack.Rejected {
-		return fmt.Errorf("%s: %w: %s", s.To, coord.ErrRejected, ack.Reason)
-	}
-	text := fmt.Sprintf("ACK from %s in %s%s", ack.Receiver, brief(latency), quoted("result", ack.Result))
-	v := acknowledged{Event: "ack", From: ack.Receiver, ID: ack.SignalID, LatencyMs: latency.Seconds() * 1000}
+	text := fmt.Sprintf("ACK from %s in %s%s", ack.From, brief(ack.Latency), quoted("result", ack.Result))
+	v := acknowledged{Event: "ack", From: ack.From, ID: ack.SignalID, LatencyMs: ack.Latency.Seconds() * 1000}
 	if c := contentOf(ack.Result); c.Text != "" {
 		v.Result = &c.Text
 	} else {
@@ -99,21 +108,23 @@ func (s *sendCmd) send(ctx context.Context, l *link, g *guest) error {
 }
 
 // explain says why there is no ACK, and where the signal is now.
-func (s *sendCmd) explain(l *link, g *guest, err error) error {
-	byRequest := l.app.ctx.Err() != nil
+func (s *sendCmd) explain(l *link, err error) error {
+	_, byRequest := errors.AsType[stopped](err)
 	switch {
-	case byRequest && g.posted:
-		return fmt.Errorf("no ACK from %s yet: the signal stays in its %s: %w", s.To, l.app.box(), context.Cause(l.app.ctx))
-	case byRequest:
-		return context.Cause(l.app.ctx)
-	case !errors.Is(err, coord.ErrTimeout):
+	case errors.Is(err, store.ErrDenied) || !errors.Is(err, coord.ErrNoAck):
 		return err
-	case !g.posted:
+	case byRequest && !s.posted.Load():
+		return context.Cause(l.app.ctx)
+	case byRequest:
+		return fmt.Errorf("no ACK from %s yet: the signal stays in its %s: %w", s.To, l.app.box(), context.Cause(l.app.ctx))
+	case errors.Is(err, coord.ErrUnavailable), !s.posted.Load():
 		return l.unavailable(s.Timeout)
+	case errors.Is(err, coord.ErrTimeout):
+		line := fmt.Sprintf("no ACK from %s after %s: the signal stays in its %s and may still be handed over",
+			s.To, human(s.Timeout), l.app.box())
+		return &failure{code: exitTimeout, line: line, cause: err, bare: true}
 	}
-	line := fmt.Sprintf("no ACK from %s after %s: the signal stays in its %s and may still be handed over",
-		s.To, human(s.Timeout), l.app.box())
-	return &failure{code: exitTimeout, line: line, cause: err, bare: true}
+	return err
 }
 
 // box is where a signal waits.
