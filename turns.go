@@ -316,6 +316,7 @@ func (t *turns) confirm(d *mailbox.Delivery) {
 
 func (t *turns) confirmed(j *job) {
 	t.box.Confirm(j.delivery)
+	j.delivery.Trim()
 	if t.box.Owed() >= flushAt {
 		t.wantFlush()
 	}

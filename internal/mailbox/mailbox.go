@@ -25,13 +25,13 @@ type Times struct {
 	Log      ticketlog.Times
 	Ack      time.Duration // how long an ACK lives, and the age at which a signal is too old
 	Cursor   time.Duration // how long a cursor outlives its last write
-	MaxAhead time.Duration // how far a sender's clock may be ahead
+	MaxAhead time.Duration // how far a sender's clock may be ahead of the receiver's
 }
 
-// DefaultTimes are those of protocol section 3.
+// DefaultTimes are those of docs/protocol.md. Clocks that are each within five minutes of the truth are ten apart.
 var DefaultTimes = Times{
 	Log: ticketlog.DefaultTimes,
-	Ack: 24 * time.Hour, Cursor: 30 * 24 * time.Hour, MaxAhead: 5 * time.Minute,
+	Ack: 24 * time.Hour, Cursor: 30 * 24 * time.Hour, MaxAhead: 11 * time.Minute,
 }
 
 const legacyAckTTL = time.Hour
@@ -133,5 +133,10 @@ type Delivery struct {
 	asked   int     // the pass in which the ACK was found absent
 }
 
-// Answered reports whether the delivery has its ACK, confirmed or not.
-func (d *Delivery) Answered() bool { return d.sealed != nil }
+// Trim drops the payload of a delivery that is confirmed: only its name and its place in the session are still asked
+// for.
+func (d *Delivery) Trim() {
+	s := *d.Signal
+	s.Payload = nil
+	d.Signal = &s
+}
