@@ -15,6 +15,7 @@ type member struct {
 	silence  span   // since that
 	standing span   // how long I saw the last of the warned stand
 	warned   int    // warnings that stand, from the first without a gap
+	fact     []byte // the last of them
 
 	since  time.Time // when it registered, at the earliest; zero: before this monitor began
 	fresh  bool      // whether it is over was never asked

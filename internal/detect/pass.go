@@ -37,8 +37,12 @@ func (p *pass) refuse(err error) {
 	}
 }
 
-// limit is how long a monitor may be away before it doubts itself.
-func (p *pass) limit() time.Duration { return 2 * p.Policy.Check }
+// limit is how long a monitor may be away before it doubts itself: two Checks, but not so long that a beat could have come
+// and expired meanwhile. (A TTL that is shorter than one Check and a half breaks Policy's demand: then somebody may be
+// found too early, but not never.)
+func (p *pass) limit() time.Duration {
+	return min(2*p.Policy.Check, max(p.Policy.TTL, p.Policy.Check*3/2))
+}
 
 // stalled: this pass took so long that what it saw is old. A monitor that was stopped in its midst accuses nobody.
 func (p *pass) stalled() bool { return p.Now().Sub(p.began) > p.limit() }

@@ -2,7 +2,9 @@ package detect
 
 import "time"
 
-// Policy says when silence counts. It is used as it is: the caller has validated it.
+// Policy says when silence counts. It is used as it is: the caller has validated it. All must be positive, TTL at least
+// one Check and a half, so that no beat passes unseen between two checks, Stale at least TTL and at least one Beat and
+// two Checks, and Window long enough for all warnings.
 type Policy struct {
 	Beat     time.Duration // between two heartbeats
 	TTL      time.Duration // how long a heartbeat stands
@@ -14,7 +16,7 @@ type Policy struct {
 }
 
 // Scheduled returns between which ages of a death it is decided where checks come exactly every Check and operations take
-// no time: later than low and not later than high. jitter is by how much a beat may be late.
+// no time: not earlier than low and not later than high. jitter is by how much a beat may be late.
 func Scheduled(p Policy, jitter time.Duration) (low, high time.Duration) {
 	d := roundUp(p.Stale, p.Check) + time.Duration(p.Warnings-1)*roundUp(p.Spacing, p.Check)
 	return d - p.Beat - jitter, d + p.Check

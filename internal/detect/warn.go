@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -18,7 +19,8 @@ type warning struct {
 	Seq         uint64 `json:"seq"`
 	K           int    `json:"k"`
 	Of          int    `json:"of"`
-	Silent      int64  `json:"silentMs"` // for people to read
+	Timestamp   int64  `json:"timestamp"` // ms; no verdict depends on it, it tells one writing from another
+	Silent      int64  `json:"silentMs"`  // for people to read
 	By          string `json:"by,omitempty"`
 }
 
@@ -82,10 +84,15 @@ func (p *pass) witness(m *member, facts []store.Result, asked, answered time.Tim
 			p.reportWarned(m, m.warned+1, fact.By == p.Name && p.Name != "")
 		}
 	}
-	if m.warned == before && m.standing.begun() {
+	var last []byte
+	if m.warned > 0 {
+		last = facts[m.warned-1].Value
+	}
+	if m.warned == before && bytes.Equal(last, m.fact) { // the very same: it did not expire and come again
 		m.standing.look(asked, p.limit())
 		return
 	}
+	m.fact = last
 	m.standing.restart(answered)
 }
 
@@ -111,7 +118,7 @@ func (p *pass) warn(m *member) {
 	k := m.warned + 1
 	sealed, err := envelope.SealJSON(p.Ring, envelope.KindWarning, warning{
 		V: 1, ID: m.id, Incarnation: m.incarnation, Seq: m.seq, K: k, Of: p.Policy.Warnings,
-		Silent: m.silence.length().Milliseconds(), By: p.Name,
+		Timestamp: p.Now().UnixMilli(), Silent: m.silence.length().Milliseconds(), By: p.Name,
 	}, place(m, k)...)
 	if err == nil {
 		err = p.Store.SetEX(p.ctx, p.Space.Warning(m.id, m.incarnation, m.seq, k), sealed, p.Policy.Window)
@@ -120,7 +127,7 @@ func (p *pass) warn(m *member) {
 		p.fail(err)
 		return
 	}
-	m.warned = k
+	m.warned, m.fact = k, sealed
 	m.standing.restart(p.Now())
 	p.reportWarned(m, k, true)
 }

@@ -1,0 +1,225 @@
+package detect
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Mutant is Check with a rule left out or replaced, or with one of the revived defects.
+type Mutant struct {
+	KeysOnly    bool // R5: only those whose heartbeat is there are watched
+	SenderAge   bool // R6: the age of a beat is by its sender's clock
+	Counter     bool // R7: warnings are counted by Incr and Expire
+	NoDoubt     bool // silence grows across a gap of the monitor's own
+	Deaf        bool // silence grows across a failed poll
+	Hasty       bool // warnings without spacing
+	Everlasting bool // a new beat does not void the warnings
+	Forgetful   bool // any beat that stands is life, not only one that rises
+	Gullible    bool // a beat that nobody signed is life
+	Inattentive bool // who left is not asked for
+	Private     bool // the warnings of others are not read, one's own are remembered
+	Unbegun     bool // the silence of one who was never heard and is absent never begins
+	Impatient   bool // it begins at Stale
+	Registered  bool // it begins at TTL also for those who registered while the monitor watched
+	Sparing     bool // it begins at TTL however little that leaves
+	Remembering bool // an absent heartbeat after a gap proves all the silence before it
+	Blurred     bool // superseded incarnations are forgotten
+}
+
+// Check is Watch.Check but for the mutations.
+func (x Mutant) Check(w *Watch, ctx context.Context) (Report, error) {
+	p := &pass{Watch: w, ctx: ctx, began: w.Now()}
+	p.enrol()
+	x.before(p)
+	known, silences := slices.Clone(p.members), silences(p)
+	p.listen()
+	if x.Remembering {
+		remember(p, known, silences)
+	}
+	x.between(p)
+	if x.Inattentive {
+		inattentive(p)
+	} else {
+		p.inquire()
+	}
+	x.after(p)
+	if x.Counter {
+		x.count(p)
+	} else {
+		x.escalate(p)
+	}
+	return Report{p.findings}, p.err()
+}
+
+func silences(p *pass) (all []span) {
+	for _, m := range p.members {
+		all = append(all, m.silence)
+	}
+	return all
+}
+
+func remember(p *pass, known []*member, silences []span) {
+	for i, m := range known {
+		if s := silences[i]; m.heard == nothing && s.begun() {
+			s.look(p.began, p.limit())
+			m.silence = s
+		}
+	}
+}
+
+// inattentive asks only who was superseded or is known to be dead.
+func inattentive(p *pass) {
+	everybody := p.members
+	p.members = slices.DeleteFunc(slices.Clone(everybody), func(m *member) bool { return !m.over() })
+	p.inquire()
+	p.members = slices.DeleteFunc(everybody, func(m *member) bool { return m.handled })
+	for _, m := range p.members {
+		if m.heard != unread && !m.over() {
+			p.lives(m)
+		}
+	}
+}
+
+func (x Mutant) before(p *pass) {
+	if x.Blurred {
+		p.retain(func(m *member) bool { return !m.hidden })
+	}
+	if x.KeysOnly {
+		x.keysOnly(p)
+	}
+	for _, m := range p.members {
+		x.forget(p, m)
+		if m.silence.begun() {
+			x.trust(p, m)
+		}
+	}
+}
+
+func (x Mutant) forget(p *pass, m *member) {
+	if x.Forgetful {
+		m.seq = 0
+	}
+	if x.Registered {
+		m.since = time.Time{}
+	}
+	if x.Impatient && !m.silence.begun() {
+		m.silence = span{from: p.began.Add(-p.Policy.Stale), last: p.began}
+	}
+	if x.Sparing && !m.silence.begun() && m.since.IsZero() {
+		m.silence = span{from: p.began.Add(-p.Policy.TTL), last: p.began}
+	}
+}
+
+// trust makes time count that should not.
+func (x Mutant) trust(p *pass, m *member) {
+	if x.NoDoubt && p.began.Sub(m.silence.last) > p.limit() && !m.silence.blind {
+		m.silence.last, m.standing.last = p.began, p.began
+	}
+	if x.Deaf && m.silence.blind {
+		m.silence.last, m.silence.blind = p.began, false
+		m.standing.last, m.standing.blind = p.began, false
+	}
+}
+
+func (x Mutant) keysOnly(p *pass) {
+	listed, err := p.Store.Keys(p.ctx, p.Space.HeartbeatPrefix())
+	if err != nil {
+		return
+	}
+	all := strings.Join(listed, " ") + " "
+	p.retain(func(m *member) bool { return strings.Contains(all, p.Space.Heartbeat(m.id)+" ") })
+}
+
+func (x Mutant) between(p *pass) {
+	for _, m := range p.members {
+		if x.SenderAge || x.Gullible {
+			x.listen(p, m)
+		}
+		if x.Unbegun && m.seq == 0 && m.heard == nothing && m.since.IsZero() {
+			m.silence = span{}
+		}
+	}
+}
+
+// listen is how the walkthrough reads a heartbeat.
+func (x Mutant) listen(p *pass, m *member) {
+	raw, err := p.Store.Get(p.ctx, p.Space.Heartbeat(m.id))
+	if err != nil || m.over() {
+		return
+	}
+	var beat struct {
+		Incarnation, Timestamp int64
+		Seq                    uint64
+	}
+	if json.Unmarshal(raw, &beat) != nil || beat.Incarnation != m.incarnation {
+		return
+	}
+	if x.SenderAge && m.seq == beat.Seq {
+		m.silence.from, m.heard = time.UnixMilli(beat.Timestamp), noNews
+	}
+	if x.Gullible && beat.Seq > m.seq {
+		m.seq, m.heard = beat.Seq, newBeat
+		m.silence.restart(p.began)
+	}
+}
+
+func (x Mutant) after(p *pass) {
+	for _, m := range p.members {
+		if x.Hasty {
+			m.standing.from = m.standing.from.Add(-p.Policy.Spacing)
+		}
+	}
+}
+
+// escalate names warnings otherwise, or does not read them.
+func (x Mutant) escalate(p *pass) {
+	seqs := make([]uint64, len(p.members))
+	for i, m := range p.members {
+		seqs[i] = m.seq
+		if x.Everlasting {
+			m.seq = 0
+		}
+	}
+	switch {
+	case x.Private:
+		x.private(p)
+	default:
+		p.escalate()
+	}
+	for i, m := range p.members {
+		m.seq = seqs[i]
+	}
+}
+
+func (x Mutant) private(p *pass) {
+	for _, m := range p.accused() {
+		if m.standing.begun() {
+			m.standing.look(p.began, p.limit())
+		}
+		if m.warned < p.Policy.Warnings && p.due(m) {
+			p.warn(m)
+		}
+		if m.warned == p.Policy.Warnings {
+			p.decide(m)
+		}
+	}
+}
+
+// count is the walkthrough's way of warning.
+func (x Mutant) count(p *pass) {
+	for _, m := range p.accused() {
+		key := "t:warning:" + m.id + ":" + strconv.FormatInt(m.incarnation, 10) + ":0"
+		n, err := p.Store.Incr(p.ctx, key)
+		if err != nil {
+			continue
+		}
+		_, _ = p.Store.Expire(p.ctx, key, p.Policy.Window)
+		if m.warned = int(n); m.warned >= p.Policy.Warnings {
+			p.decide(m)
+		}
+	}
+}

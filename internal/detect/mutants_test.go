@@ -1,0 +1,73 @@
+package detect_test
+
+import (
+	"testing"
+
+	"github.com/blocking-coordination/coord/internal/detect"
+)
+
+type mutant struct {
+	name  string
+	check detect.Mutant
+	alone bool // R8
+}
+
+var mutants = []mutant{
+	{name: "R5: KEYS instead of a registry", check: detect.Mutant{KeysOnly: true}},
+	{name: "R6: age by the sender's clock", check: detect.Mutant{SenderAge: true}},
+	{name: "R7: Incr and Expire for warnings", check: detect.Mutant{Counter: true}},
+	{name: "R8: each detector decides alone", alone: true},
+	{name: "no self-doubt: silence grows across a gap of the monitor's own", check: detect.Mutant{NoDoubt: true}},
+	{name: "silence grows across a failed poll", check: detect.Mutant{Deaf: true}},
+	{name: "warnings without spacing", check: detect.Mutant{Hasty: true}},
+	{name: "a new beat does not void the warnings", check: detect.Mutant{Everlasting: true}},
+	{name: "any beat that stands is life", check: detect.Mutant{Forgetful: true}},
+	{name: "a forged beat is life", check: detect.Mutant{Gullible: true}},
+	{name: "who left is not asked for", check: detect.Mutant{Inattentive: true}},
+	{name: "the warnings of others are not read", check: detect.Mutant{Private: true}},
+	{name: "who was never heard is never silent", check: detect.Mutant{Unbegun: true}},
+	{name: "who was never heard is stale at once", check: detect.Mutant{Impatient: true}},
+	{name: "who registered just now is taken for absent", check: detect.Mutant{Registered: true}},
+	{name: "who is absent at first has less than a beat and a check left", check: detect.Mutant{Sparing: true}},
+	{name: "after a gap an absent heartbeat proves all the silence before it", check: detect.Mutant{Remembering: true}},
+	{name: "superseded incarnations are forgotten", check: detect.Mutant{Blurred: true}},
+}
+
+// found looks for a ward that shows a mutant's fault, and returns how many checks that took.
+func (m mutant) found(limit int) (w *ward, checks int) {
+	for seed := uint64(0); checks < limit; seed++ {
+		check := m.check.Check
+		if m.check == (detect.Mutant{}) {
+			check = (*detect.Watch).Check
+		}
+		if w = m.play(seed, check); w.wrong != "" {
+			return w, checks + w.checks
+		}
+		checks += w.checks
+	}
+	return nil, checks
+}
+
+func (m mutant) play(seed uint64, check procedure) *ward {
+	d := draw{dice(seed), m.alone}
+	if seed%2 == 0 {
+		return d.calm(check)
+	}
+	return d.stormy(check, true)
+}
+
+// killedWithin is how many checks it takes at most to find a mutant.
+const killedWithin = 150_000
+
+// Every rule is needed: without it a promise is broken, and the wards show how.
+func TestMutants(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			w, checks := m.found(killedWithin)
+			if w == nil {
+				t.Fatalf("survived %d checks", checks)
+			}
+			t.Logf("found after %d checks: %s", checks, w.transcript())
+		})
+	}
+}
