@@ -88,10 +88,10 @@ func (r healthRow) cells() []string {
 	return []string{r.ID, strconv.FormatInt(r.Incarnation, 10), r.State, strconv.Itoa(r.Warnings)}
 }
 
-// silence is how long somebody was silent, in whole seconds where there are any.
+// silent is how long somebody was silent: from ten seconds on, fractions say nothing.
 func silent(d time.Duration) string {
-	if d < time.Second {
-		return d.Truncate(time.Millisecond).String()
+	if d < 10*time.Second {
+		return d.Truncate(100 * time.Millisecond).String()
 	}
 	return d.Truncate(time.Second).String()
 }
