@@ -63,7 +63,7 @@ func start(ctx context.Context, p plan, child string, pairs int) error {
 }
 
 func (p plan) sized() plan {
-	p.rounds, p.slice, p.window = 11, 500*time.Millisecond, 30*time.Second
+	p.rounds, p.slice, p.window = 11, 300*time.Millisecond, 15*time.Second
 	p.fleet = []int{10, 100, 1_000, 10_000}
 	if p.quick {
 		p.rounds, p.slice, p.window = 5, 120*time.Millisecond, 10*time.Second

@@ -15,7 +15,7 @@ const (
 	fewest, most          = float64(1000), float64(100_000_000) // nanoseconds
 )
 
-var colours = []string{"#888888", "#1f77b4", "#17becf", "#bcbd22", "#ff7f0e", "#d62728", "#9467bd", "#2ca02c", "#8c564b", "#e377c2"}
+var colours = []string{"#888888", "#1f77b4", "#17becf", "#bcbd22", "#ff7f0e", "#d62728", "#9467bd", "#2ca02c", "#8c564b", "#e377c2", "#000000"}
 
 // percentiles go to ever rarer ones.
 var percentiles = func() (all []float64) {
