@@ -157,3 +157,28 @@ func TestGuestSupersedesNobody(t *testing.T) {
 		t.Fatal("the coordinator of that name has ended")
 	}
 }
+
+// Who leaves decides his own end; the beat that reads the decision is no reason to call him fenced.
+func TestLeavingIsNotFencing(t *testing.T) {
+	st, fenced := memstore.New(), make(chan coord.Fenced, 100)
+	watch := coord.ObserverFunc(func(e coord.Event) {
+		if f, ok := e.(coord.Fenced); ok {
+			fenced <- f
+		}
+	})
+	policy := coord.FastPolicy()
+	policy.Beat = time.Millisecond
+	c := open(t, st, coord.Config{Observer: watch, Policy: policy})
+	for i := range 100 {
+		a := join(t, c, fmt.Sprintf("coord-%d", i%3))
+		if err := a.Leave(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if cause := context.Cause(a.Context()); !errors.Is(cause, coord.ErrClosed) {
+			t.Fatalf("ended with %v", cause)
+		}
+	}
+	if len(fenced) > 0 {
+		t.Fatalf("%+v", <-fenced)
+	}
+}

@@ -28,6 +28,8 @@ type Coordinator struct {
 	end_ context.CancelCauseFunc
 	over atomic.Bool // ended, by whomever
 
+	leaving atomic.Bool // its end is being decided by itself: it beats no more
+
 	turns     turns
 	out       outbox
 	pulse     pulse

@@ -36,7 +36,7 @@ func (c *Client) beat() {
 func (c *Client) worthBeating() bool { return len(c.joined()) > 0 }
 
 func (c *Client) joined() []*Coordinator {
-	return slices.DeleteFunc(c.everybody(), func(a *Coordinator) bool { return a.guest })
+	return slices.DeleteFunc(c.everybody(), func(a *Coordinator) bool { return a.guest || a.leaving.Load() })
 }
 
 func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
@@ -48,7 +48,7 @@ func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
 	results := store.Batch(ctx, c.once, ops)
 	for i, a := range batch {
 		beat, dead := results[2*i+1], results[2*i+2]
-		if dead.Err == nil && a.declaredDead(ctx) {
+		if dead.Err == nil && !a.leaving.Load() && a.declaredDead(ctx) {
 			a.fence() // D5: whatever became of the beat
 			continue
 		}

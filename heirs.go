@@ -103,6 +103,7 @@ func fewest(_ string, living []Heir) string {
 // bequeath decides my end and gives what I own to the living. Where there is nobody, a monitor goes on later.
 func (a *Coordinator) bequeath(ctx context.Context) error {
 	err := a.work.stop(ctx, ErrClosed)
+	a.leaving.Store(true) // what is decided now is no reason to fence ourselves
 	h := chooser{client: a.client, ctx: ctx, not: a.id}
 	moved, aside, e := a.client.desk.Leave(ctx, a.owner(), h.choose)
 	a.client.moved(moved)

@@ -21,7 +21,7 @@ type outgoing struct {
 	to       mailbox.Address
 	sealed   []byte
 	attempts int
-	answered atomic.Bool   // the store has confirmed a post, or answered a look
+	posted   atomic.Bool   // the store has confirmed that it stands in the mailbox
 	look     time.Time     // when a poll is to look for its ACK
 	pause    time.Duration // until the look after that
 	gone     time.Time     // when its entry is

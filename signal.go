@@ -28,7 +28,8 @@ func Trace(context string) Option { return func(o *options) { o.trace = context 
 // Send posts a signal and blocks until it is acknowledged. The payload is not kept. Errors: ErrRejected (with the ACK)
 // if the receiver's handler refused it; ErrNoAck together with ErrTimeout or the cause of ctx's end, after which the
 // signal stays in the mailbox and may still be handed over; ErrFenced, ErrClosed, ErrMailboxFull, ErrTooLarge,
-// ErrInvalidID. It outlasts an outage of the store: if that never answered, the error is ErrUnavailable as well.
+// ErrInvalidID. It outlasts an outage of the store: if that never confirmed the signal, the error is
+// ErrUnavailable as well.
 func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, opts ...Option) (*Ack, error) {
 	c, opt := a.client, optionsOf(opts)
 	if opt.legacy || c.EmitLegacy {
@@ -126,7 +127,7 @@ func (a *Coordinator) postNow(ctx context.Context, o *outgoing) error {
 	if err := post.AppendTo(ctx, o.to, sealed); err != nil {
 		return err
 	}
-	o.answered.Store(true)
+	o.posted.Store(true)
 	if c.watched() {
 		c.emit(SignalPosted{s.ID, s.Sender, s.Receiver, s.Type, attempt})
 	}
@@ -136,8 +137,8 @@ func (a *Coordinator) postNow(ctx context.Context, o *outgoing) error {
 // noAck says that o was not acknowledged, and whether the store is to blame.
 func (o *outgoing) noAck(cause error) error {
 	err := fmt.Errorf("%s to %s: %w: %w", o.signal.Type, o.signal.Receiver, ErrNoAck, cause)
-	if !o.answered.Load() && !store.Permanent(cause) && !errors.Is(cause, ErrUnavailable) {
-		err = fmt.Errorf("%w: %w: the store never answered", err, ErrUnavailable)
+	if !o.posted.Load() && !store.Permanent(cause) && !errors.Is(cause, ErrUnavailable) {
+		err = fmt.Errorf("%w: %w: the store never confirmed the signal", err, ErrUnavailable)
 	}
 	return err
 }
@@ -202,9 +203,6 @@ func (a *Coordinator) lastLook(o *outgoing) *envelope.Ack {
 	value, err := c.once.Get(a.life, c.space.Ack(a.id, o.signal.ID))
 	if err == nil {
 		a.out.answered(o, value)
-	}
-	if err == nil || errors.Is(err, store.ErrNotFound) {
-		o.answered.Store(true)
 	}
 	for range len(o.news) {
 		if ack := <-o.news; ack != nil {

@@ -46,9 +46,9 @@ import (
 
 var (
 	// ErrFenced: the epoch belongs to somebody else, or the owner is decided dead.
-	ErrFenced = errors.New("work: fenced: another owns this epoch, or this incarnation is decided dead")
+	ErrFenced = errors.New("fenced: another owns this unit of work, or this incarnation was superseded or declared dead")
 	// ErrDone: the epoch has ended with a result, by the same owner, but not with this call.
-	ErrDone = errors.New("work: the unit is done already")
+	ErrDone = errors.New("the unit of work is done already")
 	// ErrNotDead: only the dead are handed over.
 	ErrNotDead = errors.New("work: not decided dead")
 	// ErrNotOwned: the epoch has no owner yet, or the unit was done before it: the epoch cannot end (I3).
