@@ -144,6 +144,16 @@ func (b *board[T]) read(ctx context.Context) (waiting []T, aside []Malformed, er
 		}
 		b.placed = true
 	}
+	aside, err = b.take(ctx)
+	more, lookErr := b.look(ctx)
+	for _, p := range b.standing {
+		waiting = append(waiting, p.value)
+	}
+	return waiting, append(aside, more...), errors.Join(err, lookErr)
+}
+
+// take reads what was posted since.
+func (b *board[T]) take(ctx context.Context) (aside []Malformed, err error) {
 	entries, err := b.reader.Read(ctx)
 	for _, e := range entries {
 		value, openErr := b.open(e.Value)
@@ -153,11 +163,7 @@ func (b *board[T]) read(ctx context.Context) (waiting []T, aside []Malformed, er
 		}
 		b.standing = append(b.standing, posted[T]{value: value, ticket: e.Ticket})
 	}
-	more, lookErr := b.look(ctx)
-	for _, p := range b.standing {
-		waiting = append(waiting, p.value)
-	}
-	return waiting, append(aside, more...), errors.Join(err, lookErr)
+	return aside, err
 }
 
 // look drops, and deletes, the entries whose epoch has ended.
@@ -166,18 +172,18 @@ func (b *board[T]) look(ctx context.Context) (aside []Malformed, err error) {
 	for i, p := range b.standing {
 		ops[i] = store.GetOp(b.end(p.value).Decision())
 	}
-	ended, err := b.desk.batch(ctx, ops)
+	ends, err := b.desk.batch(ctx, ops)
 	if err != nil {
 		return nil, err
 	}
 	var over []store.Op
 	kept := b.standing[:0]
 	for i, p := range b.standing {
-		decided, err := b.desk.decision(ops[i].Key, ended[i])
+		ended, err := b.desk.decision(ops[i].Key, ends[i])
 		if err != nil && !p.reported {
 			aside, p.reported = append(aside, Malformed{Key: ops[i].Key, Err: err}), true
 		}
-		if err == nil && decided != nil {
+		if err == nil && ended != nil {
 			over = append(over, store.ExpireOp(b.reader.Keys.Entry(p.ticket), 0))
 			continue
 		}

@@ -95,13 +95,15 @@ func (d *Desk) handOverAll(ctx context.Context, o Owner, intents []written, choo
 		case errors.Is(err, ErrNoHeir):
 			left = errors.Join(err, d.keep(ctx, o, w))
 		case err != nil && spoilt(err):
-			aside = append(aside, Malformed{Key: d.Space.Epoch(w.Unit.ID, w.Epoch).Decision(), Unit: w.Unit.ID, Err: err})
+			aside = append(aside, Malformed{Key: d.epochKey(w.Intent), Unit: w.Unit.ID, Err: err})
 		case err != nil:
 			return moved, aside, err
 		}
 	}
 	return moved, aside, left
 }
+
+func (d *Desk) epochKey(i Intent) string { return d.Space.Epoch(i.Unit.ID, i.Epoch).Decision() }
 
 // handOverOne closes what an intent of o, which is dead, left open. It looks again: it may be one of many, and others do
 // the same.
@@ -113,17 +115,20 @@ func (d *Desk) handOverOne(ctx context.Context, o Owner, w written, choose Choos
 	if err != nil || s[0].over(o) {
 		return nil, err
 	}
-	before := s[0].before
-	if before == nil {
-		decided, mine, err := d.close(ctx, w.Unit, w.Epoch-1, choose, o) // I2: or o may still become the owner
-		if err != nil || !decided.Gives(o) {
-			return moved1(w.Unit, w.Epoch, o, decided, mine), err
-		}
-		before = &decided // what was agreed before us: o owns it after all
+	if s[0].before != nil {
+		return d.closeOwned(ctx, o, Unit{w.Unit.ID, s[0].before.Digest}, w.Epoch, choose)
 	}
-	u := Unit{w.Unit.ID, before.Digest} // the digest that was decided
-	decided, mine, err := d.close(ctx, u, w.Epoch, choose, o)
-	return moved1(u, w.Epoch+1, o, decided, mine), err
+	decided, mine, err := d.close(ctx, w.Unit, w.Epoch-1, choose, o) // I2: or o may still become the owner
+	if err != nil || !decided.Gives(o) {
+		return moved1(w.Unit, w.Epoch, o, decided, mine), err
+	}
+	return d.closeOwned(ctx, o, Unit{w.Unit.ID, decided.Digest}, w.Epoch, choose) // agreed before us: o owns it after all
+}
+
+// closeOwned ends epoch e of u, which o owns. The digest is the one that was decided.
+func (d *Desk) closeOwned(ctx context.Context, o Owner, u Unit, e int64, choose Choose) ([]Move, error) {
+	decided, mine, err := d.close(ctx, u, e, choose, o)
+	return moved1(u, e+1, o, decided, mine), err
 }
 
 // moved1 reports a decision of ours.

@@ -87,22 +87,28 @@ func (l *List) look(ctx context.Context) (runnable []Intent, aside []Malformed, 
 		}
 		s := standings[0]
 		standings = standings[1:]
-		switch {
-		case s.err != nil && !it.reported:
+		if s.err != nil && !it.reported {
 			it.reported = true
-			aside = append(aside, Malformed{Key: l.desk.Space.Epoch(it.Unit.ID, it.Epoch).Decision(), Unit: it.Unit.ID, Err: s.err})
-		case s.err != nil:
-		case s.over(l.me):
-			it.waits = false
-		case s.runs(l.me):
-			it.waits = false
-			it.Unit.Digest = s.before.Digest // what was decided
-			if l.Take(it.Unit.ID, it.Epoch) {
-				runnable = append(runnable, it.Intent)
-			}
+			aside = append(aside, Malformed{Key: l.desk.epochKey(it.Intent), Unit: it.Unit.ID, Err: s.err})
+		}
+		if l.mayRun(it, s) {
+			runnable = append(runnable, it.Intent)
 		}
 	}
 	return runnable, aside, nil
+}
+
+// mayRun reports whether an intent is to be run now, once in this process. One whose epoch before is undecided waits on.
+func (l *List) mayRun(it *item, s standing) bool {
+	if s.err != nil || !s.over(l.me) && !s.runs(l.me) {
+		return false
+	}
+	it.waits = false
+	if s.over(l.me) {
+		return false
+	}
+	it.Unit.Digest = s.before.Digest // what was decided
+	return l.Take(it.Unit.ID, it.Epoch)
 }
 
 // Take reports whether epoch f of unit was not taken before, by Scan or by Take: true is the permission to Begin it. Who

@@ -325,3 +325,31 @@ func TestWhoMayNotReadHandlesNobody(t *testing.T) {
 		}
 	}
 }
+
+// Where only the dead are proposed, their lists do not grow: each attempt would add to one list the length of the others.
+func TestTheListsOfTheDeadDoNotGrow(t *testing.T) {
+	d, mem, _ := fixture(t)
+	all := []work.Owner{owner1("a"), owner1("b"), owner1("c")}
+	accepted(t, d, all[0], 1)
+	anybody := func(_ work.Unit, _ int64, not []work.Owner) (work.Owner, bool) {
+		for _, o := range all {
+			if !slices.Contains(not, o) {
+				return o, true
+			}
+		}
+		return work.Owner{}, false
+	}
+	for _, o := range all {
+		dead(t, d, o)
+	}
+	for range 10 {
+		for _, o := range all {
+			_, _, _ = d.HandOver(ctx, o, anybody)
+		}
+	}
+	for _, o := range all[1:] {
+		if tail, err := mem.Get(ctx, d.Space.Intents(o.ID, 1).Tail); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%v has %s intents", o, tail)
+		}
+	}
+}
