@@ -40,6 +40,7 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Join, beat, and block until a signal comes."`
 	Send    sendCmd    `cmd:"" help:"Send a signal and block until it is acknowledged."`
 	Monitor monitorCmd `cmd:"" help:"Watch: warn about the silent, declare them dead, hand their work over."`
+	Work    workCmd    `cmd:"" help:"Units of work: put them there, and see what became of them."`
 	Ls      lsCmd      `cmd:"" help:"List coordinators by their heartbeats, or the signals in mailboxes."`
 	Inspect inspectCmd `cmd:"" help:"Show one record of the store, decoded, with its signature checked."`
 	Gc      gcCmd      `cmd:"" help:"Remove what nobody can need."`

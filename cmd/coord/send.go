@@ -43,7 +43,7 @@ func (s *sendCmd) Validate() error {
 
 // Run sends, and leaves nothing behind but the signal.
 func (s *sendCmd) Run(a *app) error {
-	payload, err := s.payload(a.in)
+	payload, err := payloadOf(s.Payload, a.in, envelope.MaxSize)
 	if err != nil {
 		return err
 	}
@@ -135,25 +135,25 @@ func (g *globals) box() string {
 	return "mailbox"
 }
 
-// payload reads no more than is needed to know that it is too much.
-func (s *sendCmd) payload(stdin io.Reader) ([]byte, error) {
-	file, isFile := strings.CutPrefix(s.Payload, "@")
+// payloadOf is what --payload says. It reads no more than is needed to know that it is more than most bytes.
+func payloadOf(arg string, stdin io.Reader, most int64) ([]byte, error) {
+	file, isFile := strings.CutPrefix(arg, "@")
 	switch {
-	case s.Payload == "-":
-		return readPayload(stdin)
+	case arg == "-":
+		return readPayload(stdin, most)
 	case !isFile:
-		return []byte(s.Payload), nil
+		return []byte(arg), nil
 	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("--payload: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	return readPayload(f)
+	return readPayload(f, most)
 }
 
-func readPayload(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, envelope.MaxSize+1))
+func readPayload(r io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("--payload: %w", err)
 	}
