@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +90,37 @@ func TestEmitLegacy(t *testing.T) {
 		t.Errorf("exit code %d, %q, %q", code, out, errs)
 	}
 	u.wrong(exitUsage, "carries no payload", "send", "--from", "coord-a", "--to", "coord-b", "--emit-legacy", "--payload", "x")
+}
+
+// node runs the program that was written from the walkthrough's code alone.
+func node(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("node")
+	if err != nil {
+		if os.Getenv("COORD_REQUIRE_NODE") == "1" {
+			t.Fatal("no node on PATH, and COORD_REQUIRE_NODE=1")
+		}
+		t.Skip("no node on PATH")
+	}
+	cmd := exec.Command(path, append([]string{"../../internal/envelope/testdata/walkthrough.mjs"}, args...)...)
+	cmd.Env = append(os.Environ(), "BLOCKING_COORDINATION_SECRET="+testSecret)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("node: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+func TestAnIndependentProgramSignsAndVerifies(t *testing.T) {
+	t.Parallel()
+	u, server := onRedis(t)
+	setex(t, server.URL(), "blocking:signal:coord-b", node(t, "", "sign", "coord-a", "coord-b", "wake"))
+	expect(t, 0, 0, u.must("run", "--id", "coord-b", "--accept-legacy"), "Signal received: wake from coord-a\n")
+	u.must("send", "--from", "coord-b", "--to", "coord-a", "--type", "validate", "--emit-legacy", "--no-wait")
+	slot, err := raw(t, server.URL()).Get(t.Context(), "blocking:signal:coord-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, 0, 0, node(t, string(slot), "verify"), "Signal received: validate")
 }

@@ -20,6 +20,7 @@ type narrator struct {
 
 	mu     sync.Mutex
 	down   bool
+	told   int   // the highest attempt of this outage that was told of
 	opened bool  // it was said that the breaker is open
 	last   error // the last failure of the store
 }
@@ -52,7 +53,7 @@ func (n *narrator) Observe(e coord.Event) {
 		n.failed(e.Err)
 	case coord.StoreRetry:
 		n.failed(e.Err)
-		n.print("Redis failure, retrying in %v (attempt %d)", e.Delay, e.Attempt)
+		n.retry(e)
 	case coord.StoreRestored:
 		n.restored()
 	case coord.BreakerState:
@@ -109,6 +110,14 @@ func (n *narrator) failed(err error) {
 	}
 }
 
+// retry: several operations may fail at once and count each for itself; one count is told.
+func (n *narrator) retry(e coord.StoreRetry) {
+	if e.Attempt > n.told {
+		n.told = e.Attempt
+		n.print("Redis failure, retrying in %v (attempt %d)", e.Delay, e.Attempt)
+	}
+}
+
 // beat keeps the reason; the retries of others tell of the outage.
 func (n *narrator) beat(err error) {
 	if err != nil {
@@ -118,7 +127,7 @@ func (n *narrator) beat(err error) {
 
 func (n *narrator) restored() {
 	if n.down {
-		n.down, n.opened = false, false
+		n.down, n.opened, n.told = false, false, 0
 		n.print("Redis connection restored")
 	}
 }

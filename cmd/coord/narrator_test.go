@@ -18,6 +18,7 @@ func TestTheNarratorTellsAnOutageOnce(t *testing.T) {
 		coord.Beat{ID: "b"}, coord.StoreRestored{}, // nothing was wrong
 		coord.StoreFailed{Err: down}, coord.StoreRetry{Attempt: 1, Delay: time.Second, Err: down},
 		coord.StoreFailed{Err: down}, coord.StoreRetry{Attempt: 2, Delay: 2 * time.Second, Err: down},
+		coord.StoreRetry{Attempt: 1, Delay: time.Second, Err: down}, // another operation's
 		coord.BreakerState{State: "open"}, coord.BreakerState{State: "half-open"}, coord.BreakerState{State: "open"},
 		coord.Beat{ID: "b", Err: down},
 		coord.HeartbeatResumed{ID: "b", Silent: 3 * time.Second}, // a beat got through before the next retry
