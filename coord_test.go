@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -83,7 +84,8 @@ func TestTimeoutAndTryWait(t *testing.T) {
 		_, err := a.Wait(ctx, coord.Within(10*time.Second))
 		result <- err
 	}()
-	for clock.Pending() < 3 {
+	for clock.Pending() < 3 { // a beat, a poll, and the timeout
+		runtime.Gosched()
 	}
 	clock.Advance(10 * time.Second)
 	if err := <-result; !errors.Is(err, coord.ErrTimeout) {
