@@ -14,6 +14,7 @@ type alarm struct {
 	ring  func()
 
 	at    time.Time // when it is going to ring; zero: not at all
+	armed time.Time // when the timer is going to fire; zero: it is stopped
 	timer *time.Timer
 	halt  func() bool // of a clock that is not the system's
 }
@@ -23,8 +24,12 @@ func (a *alarm) by(at, now time.Time) {
 	if !a.at.IsZero() && !at.Before(a.at) {
 		return
 	}
+	if !a.armed.IsZero() && !at.Before(a.armed) {
+		a.at = a.armed // it rests, and is going to fire early enough
+		return
+	}
 	a.stop()
-	a.at = at
+	a.at, a.armed = at, at
 	switch d := at.Sub(now); {
 	case a.clock != store.SystemClock:
 		a.halt = a.clock.AfterFunc(d, a.ring)
@@ -35,8 +40,17 @@ func (a *alarm) by(at, now time.Time) {
 	}
 }
 
-func (a *alarm) stop() {
+// rest is stop for the moment: the next deadline is probably as near as the last one was. The system's timer goes on, and
+// its owner's poll stops it.
+func (a *alarm) rest() {
 	a.at = time.Time{}
+	if a.halt != nil {
+		a.stop()
+	}
+}
+
+func (a *alarm) stop() {
+	a.at, a.armed = time.Time{}, time.Time{}
 	if a.timer != nil {
 		a.timer.Stop()
 	}

@@ -29,7 +29,7 @@ type outgoing struct {
 
 	span                     // of the Send that blocks on it
 	news  chan *envelope.Ack // of that Send: the ACK; nil asks it to look at the clock and its span. nil where it is a Post
-	until time.Time          // when that Send gives up
+	until time.Time          // when that Send gives up; zero: not known yet
 	again time.Time          // when it posts once more; zero: it is posting
 }
 
@@ -109,7 +109,9 @@ func (b *outbox) await(o *outgoing, until, again, now time.Time) {
 	if again.Before(until) {
 		next = again
 	}
-	b.alarm.by(next, now)
+	if o.Err() == nil {
+		b.alarm.by(next, now)
+	}
 }
 
 // ring tells the Sends whose time has come.
@@ -119,7 +121,7 @@ func (b *outbox) ring() {
 	b.alarm.stop()
 	now := b.coordinator.client.Clock.Now()
 	for _, o := range b.open {
-		if o.awaited() {
+		if o.awaited() && !o.until.IsZero() {
 			b.remind(o, now)
 		}
 	}
@@ -151,6 +153,7 @@ func (b *outbox) abandon(cause error) {
 			o.nudge()
 		}
 	}
+	b.alarm.stop()
 }
 
 // attempt returns what to post, which changes when the store has lost its data, and for the how manieth time.
@@ -178,7 +181,7 @@ func (b *outbox) drop(o *outgoing) {
 		b.open = slices.Delete(b.open, i, i+1)
 	}
 	if !slices.ContainsFunc(b.open, (*outgoing).awaited) {
-		b.alarm.stop()
+		b.alarm.rest()
 	}
 }
 
@@ -242,6 +245,9 @@ func (b *outbox) due(now time.Time) (due []*outgoing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open = slices.DeleteFunc(b.open, func(o *outgoing) bool { return !o.awaited() && now.After(o.gone) })
+	if !slices.ContainsFunc(b.open, (*outgoing).awaited) {
+		b.alarm.stop() // W6
+	}
 	for _, o := range b.open {
 		if !now.Before(o.look) {
 			due = append(due, o)

@@ -365,6 +365,9 @@ func (t *turns) flush(ctx context.Context) error {
 func (t *turns) interested() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.waiters) == 0 {
+		t.alarm.stop() // W6
+	}
 	return len(t.waiters) > 0 || t.server != nil
 }
 

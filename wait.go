@@ -193,7 +193,7 @@ func (t *turns) withdraw(w *waiter) bool {
 		t.waiters = slices.Delete(t.waiters, i, i+1)
 	}
 	if len(t.waiters) == 0 {
-		t.alarm.stop() // W6
+		t.alarm.rest()
 	}
 	return i >= 0
 }

@@ -14,6 +14,8 @@ type counter struct {
 	acks    atomic.Int64 // batches that publish something
 	shared  atomic.Int64 // all other batches
 	single  atomic.Int64 // operations that went alone
+	first   atomic.Int64 // when the first of shared left, in nanoseconds
+	last    atomic.Int64
 	beats   atomic.Int64 // what takes the way of heartbeats: these, and a receiver's lazy reading and deleting
 }
 
@@ -26,6 +28,11 @@ func (c *counter) reset() {
 func (c *counter) perSignal(signals float64) (appends, acks, others float64) {
 	return float64(c.appends.Load()) / signals, float64(c.acks.Load()) / signals,
 		float64(c.shared.Load()+c.single.Load()+c.beats.Load()) / signals
+}
+
+// sharedPerSecond is the pace of batches between the first and the last.
+func (c *counter) sharedPerSecond() float64 {
+	return float64(c.shared.Load()-1) / (float64(c.last.Load()-c.first.Load()) / 1e9)
 }
 
 // around is the store with every trip counted.
@@ -75,7 +82,11 @@ func (s *counted) Batch(ctx context.Context, ops []store.Op) []store.Result {
 			kind = &s.n.acks
 		}
 	}
-	kind.Add(1)
+	if now := time.Now().UnixNano(); kind.Add(1) == 1 {
+		s.n.first.Store(now)
+	} else {
+		s.n.last.Store(now)
+	}
 	return s.caps.Batch.Batch(ctx, ops)
 }
 
