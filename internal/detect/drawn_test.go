@@ -169,7 +169,7 @@ func (d draw) flap(w *ward, p *patient, times int) {
 
 // blink lets p return for a moment when m does not look.
 func (d draw) blink(w *ward, p *patient, m *monitor) {
-	back := w.policy.Stale - d.span("before", 0, w.policy.Stale/2)
+	back := w.policy.Stale - d.span("before", 0, w.policy.Stale/8)
 	p.isolate(back)
 	w.clock.AfterFunc(max(0, back-2*w.policy.Beat), func() {
 		if d.oneIn("stopped", 2) {

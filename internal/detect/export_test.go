@@ -27,6 +27,8 @@ type Mutant struct {
 	Registered  bool // it begins at TTL also for those who registered while the monitor watched
 	Sparing     bool // it begins at TTL however little that leaves
 	Remembering bool // an absent heartbeat after a gap proves all the silence before it
+	Rash        bool // that a pass took long is not noticed
+	Early       bool // silence counts from when the question was sent
 	Blurred     bool // superseded incarnations are forgotten
 }
 
@@ -136,6 +138,9 @@ func (x Mutant) keysOnly(p *pass) {
 
 func (x Mutant) between(p *pass) {
 	for _, m := range p.members {
+		if x.Early && m.heard == newBeat {
+			m.silence.restart(p.began)
+		}
 		if x.SenderAge || x.Gullible {
 			x.listen(p, m)
 		}
@@ -168,6 +173,9 @@ func (x Mutant) listen(p *pass, m *member) {
 }
 
 func (x Mutant) after(p *pass) {
+	if x.Rash {
+		p.began = p.Now()
+	}
 	for _, m := range p.members {
 		if x.Hasty {
 			m.standing.from = m.standing.from.Add(-p.Policy.Spacing)

@@ -48,7 +48,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			t.Fatal(w.transcript())
 		}
 	})
-	for seed := range uint64(runs(1000)) {
+	for seed := range uint64(runs(700)) {
 		if w := (draw{Chooser: dice(seed)}).stormy((*detect.Watch).Check, true); w.wrong != "" {
 			t.Fatalf("seed %d: %s", seed, w.transcript())
 		}

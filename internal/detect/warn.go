@@ -34,11 +34,10 @@ func (p *pass) escalate() {
 				ops = append(ops, store.GetOp(p.Space.Warning(m.id, m.incarnation, m.seq, k)))
 			}
 		}
-		asked := p.Now()
 		results := store.Batch(p.ctx, p.Store, ops)
 		answered := p.Now()
 		for i, m := range batch {
-			p.accuse(m, results[of*i:of*i+of], asked, answered)
+			p.accuse(m, results[of*i:of*i+of], answered)
 		}
 	}
 }
@@ -53,12 +52,12 @@ func (p *pass) accused() (all []*member) {
 }
 
 // accuse is one step towards the end of m: at most one warning, and the decision after the last.
-func (p *pass) accuse(m *member, facts []store.Result, asked, answered time.Time) {
+func (p *pass) accuse(m *member, facts []store.Result, answered time.Time) {
 	if err := store.FirstError(facts); err != nil && !errors.Is(err, store.ErrWrongType) {
 		p.missed(m, err)
 		return
 	}
-	p.witness(m, facts, asked, answered)
+	p.witness(m, facts, answered)
 	if m.warned < p.Policy.Warnings && p.due(m) && !p.stalled() {
 		p.warn(m)
 	}
@@ -73,7 +72,7 @@ func (p *pass) due(m *member) bool {
 }
 
 // witness takes in which warnings stand, from the first without a gap. Those behind a gap count when it is closed.
-func (p *pass) witness(m *member, facts []store.Result, asked, answered time.Time) {
+func (p *pass) witness(m *member, facts []store.Result, answered time.Time) {
 	before := m.warned
 	for m.warned = 0; m.warned < len(facts); m.warned++ {
 		fact, ok := p.fact(m, m.warned+1, facts[m.warned])
@@ -89,7 +88,7 @@ func (p *pass) witness(m *member, facts []store.Result, asked, answered time.Tim
 		last = facts[m.warned-1].Value
 	}
 	if m.warned == before && bytes.Equal(last, m.fact) { // the very same: it did not expire and come again
-		m.standing.look(asked, p.limit())
+		m.standing.look(m.silence.last, p.limit()) // up to there it was silent, too
 		return
 	}
 	m.fact = last
