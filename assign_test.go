@@ -11,7 +11,7 @@ import (
 )
 
 func TestAssignWork(t *testing.T) {
-	ctx, st, w := t.Context(), memstore.New(), &witness{}
+	ctx, st, w := t.Context(), memstore.New(), &record{}
 	c := open(t, st, coord.Config{Observer: w, Poll: 10 * time.Millisecond})
 	b, unit := join(t, c, "coord-b"), coord.Work{ID: "u-1", Payload: []byte("dig")}
 	if err := c.AssignWork(ctx, unit, "coord-b"); !errors.Is(err, coord.ErrNoHeir) {
@@ -28,8 +28,8 @@ func TestAssignWork(t *testing.T) {
 		}
 	}
 	task := <-got
-	if task.ID() != "u-1" || task.Epoch() != 1 || string(task.Payload()) != "dig" || count[coord.WorkHandedOver](w) != 1 {
-		t.Errorf("%s, epoch %d, payload %q, %d hand-overs", task.ID(), task.Epoch(), task.Payload(), count[coord.WorkHandedOver](w))
+	if task.ID() != "u-1" || task.Epoch() != 1 || string(task.Payload()) != "dig" || len(of[coord.WorkHandedOver](w)) != 1 {
+		t.Errorf("%s, epoch %d, payload %q, %d hand-overs", task.ID(), task.Epoch(), task.Payload(), len(of[coord.WorkHandedOver](w)))
 	}
 	a := join(t, c, "coord-a")
 	if err := a.OnTakeOver(finish); err != nil {

@@ -4,114 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/blocking-coordination/coord"
-	"github.com/blocking-coordination/coord/store"
 	"github.com/blocking-coordination/coord/store/memstore"
 )
-
-// mortal is a store that can be cut off, so that whoever uses it falls silent as if he were killed.
-type mortal struct {
-	store.Store
-	mu   sync.Mutex
-	dead bool
-}
-
-var errKilled = errors.New("killed")
-
-func (m *mortal) kill(dead bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.dead = dead
-}
-
-func (m *mortal) gone() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.dead
-}
-
-func (m *mortal) SetEX(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if m.gone() {
-		return errKilled
-	}
-	return m.Store.SetEX(ctx, key, value, ttl)
-}
-
-func (m *mortal) Get(ctx context.Context, key string) ([]byte, error) {
-	if m.gone() {
-		return nil, errKilled
-	}
-	return m.Store.Get(ctx, key)
-}
-
-func (m *mortal) Incr(ctx context.Context, key string) (int64, error) {
-	if m.gone() {
-		return 0, errKilled
-	}
-	return m.Store.Incr(ctx, key)
-}
-
-func (m *mortal) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
-	if m.gone() {
-		return false, errKilled
-	}
-	return m.Store.Expire(ctx, key, ttl)
-}
-
-func (m *mortal) Keys(ctx context.Context, prefix string) ([]string, error) {
-	if m.gone() {
-		return nil, errKilled
-	}
-	return m.Store.Keys(ctx, prefix)
-}
-
-// witness notes the events of a namespace.
-type witness struct {
-	mu     sync.Mutex
-	events []coord.Event
-}
-
-func (w *witness) Observe(e coord.Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.events = append(w.events, e)
-}
-
-func count[E coord.Event](w *witness) (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, e := range w.events {
-		if _, ok := e.(E); ok {
-			n++
-		}
-	}
-	return n
-}
-
-func openStore(t testing.TB, st store.Store, cfg coord.Config) *coord.Client {
-	t.Helper()
-	cfg.Secret = secret
-	c, err := coord.Open(st, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 // Three monitors, 20 units of one that dies: one escalation, 20 hand-overs, 20 commits; the dead one, back again, is
 // fenced.
 func TestScenarioThreeMonitorsTwentyUnits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	in(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		st, w := memstore.New(), &witness{}
-		doomedStore := &mortal{Store: st}
-		doomed := openStore(t, doomedStore, coord.Config{})
+		cable, w := newUnsteady(), &record{}
+		st := cable.inner.Load()
+		doomed := openOn(t, cable, coord.Config{})
 		a := join(t, doomed, "coord-a")
 		var tasks []*coord.Task
 		for i := range 20 {
@@ -121,7 +30,7 @@ func TestScenarioThreeMonitorsTwentyUnits(t *testing.T) {
 			}
 			tasks = append(tasks, task)
 		}
-		c := openStore(t, st, coord.Config{Observer: w})
+		c := openOn(t, st, coord.Config{Observer: w})
 		for _, id := range []string{"heir-1", "heir-2"} {
 			if err := join(t, c, id).OnTakeOver(finish); err != nil {
 				t.Fatal(err)
@@ -133,29 +42,28 @@ func TestScenarioThreeMonitorsTwentyUnits(t *testing.T) {
 			go func() { _ = m.Run(ctx) }()
 		}
 		time.Sleep(time.Minute)
-		doomedStore.kill(true)
+		cable.down.Store(true)
 		time.Sleep(90 * time.Second)
 		if err := tasks[0].Checkpoint(ctx, nil); !errors.Is(err, coord.ErrSuspended) {
 			t.Errorf("90 s after its last beat: %v", err)
 		}
 		time.Sleep(280*time.Second - 90*time.Second)
-		if n := count[coord.Dead](w); n != 1 || dead.Load() < 1 {
+		if n := len(of[coord.Dead](w)); n != 1 || dead.Load() < 1 {
 			t.Errorf("%d escalations, OnDead %d times", n, dead.Load())
 		}
-		if n := count[coord.WorkHandedOver](w); n != 20 {
+		if n := len(of[coord.WorkHandedOver](w)); n != 20 {
 			t.Errorf("%d hand-overs", n)
 		}
 		time.Sleep(10 * time.Second)
-		if n := count[coord.WorkDone](w); n != 20 {
+		if n := len(of[coord.WorkDone](w)); n != 20 {
 			t.Errorf("%d commits", n)
 		}
-		doomedStore.kill(false)
+		cable.down.Store(false)
 		time.Sleep(10 * time.Second)
 		if err := tasks[0].Done(ctx, nil); !errors.Is(err, coord.ErrFenced) {
 			t.Errorf("the resurrected: %v", err)
 		}
 		cancel()
-		_, _ = doomed.Close(), c.Close()
 		synctest.Wait()
 	})
 }
@@ -163,10 +71,10 @@ func TestScenarioThreeMonitorsTwentyUnits(t *testing.T) {
 func finish(ctx context.Context, t *coord.Task) error { return t.Done(ctx, []byte("done")) }
 
 func TestProgressDeadlineMovesAUnitThoughItsOwnerBeats(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	in(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		st, w := memstore.New(), &witness{}
-		c := openStore(t, st, coord.Config{Observer: w})
+		st, w := memstore.New(), &record{}
+		c := openOn(t, st, coord.Config{Observer: w})
 		a, heir := join(t, c, "coord-a"), join(t, c, "heir")
 		if err := heir.OnTakeOver(finish); err != nil {
 			t.Fatal(err)
@@ -184,28 +92,27 @@ func TestProgressDeadlineMovesAUnitThoughItsOwnerBeats(t *testing.T) {
 			}
 		}
 		time.Sleep(2*time.Minute - time.Second)
-		if n := count[coord.WorkHandedOver](w); n != 0 {
+		if n := len(of[coord.WorkHandedOver](w)); n != 0 {
 			t.Errorf("handed over too early")
 		}
 		time.Sleep(30 * time.Second)
-		if n := count[coord.WorkDone](w); n != 1 || count[coord.Dead](w) != 0 {
-			t.Errorf("%d commits, %d deaths", n, count[coord.Dead](w))
+		if n := len(of[coord.WorkDone](w)); n != 1 || len(of[coord.Dead](w)) != 0 {
+			t.Errorf("%d commits, %d deaths", n, len(of[coord.Dead](w)))
 		}
 		if cause := context.Cause(task.Context()); !errors.Is(cause, coord.ErrFenced) {
 			t.Errorf("the slow owner's context: %v", cause)
 		}
 		cancel()
-		_ = c.Close()
 		synctest.Wait()
 	})
 }
 
 func TestSpawnFindsAnHeirWhereNobodyLives(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	in(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		st, w := memstore.New(), &witness{}
-		doomedStore := &mortal{Store: st}
-		doomed := openStore(t, doomedStore, coord.Config{})
+		cable, w := newUnsteady(), &record{}
+		st := cable.inner.Load()
+		doomed := openOn(t, cable, coord.Config{})
 		task, err := join(t, doomed, "coord-a").Accept(ctx, coord.Work{ID: "u-1", Payload: []byte("dig")})
 		if err != nil {
 			t.Fatal(err)
@@ -213,7 +120,7 @@ func TestSpawnFindsAnHeirWhereNobodyLives(t *testing.T) {
 		if err := task.Checkpoint(ctx, []byte("half")); err != nil {
 			t.Fatal(err)
 		}
-		c := openStore(t, st, coord.Config{Observer: w})
+		c := openOn(t, st, coord.Config{Observer: w})
 		tries := 0
 		m := c.Monitor(coord.Spawn(func(ctx context.Context, o coord.Orphan) error {
 			if tries++; tries == 1 {
@@ -234,14 +141,13 @@ func TestSpawnFindsAnHeirWhereNobodyLives(t *testing.T) {
 		}))
 		go func() { _ = m.Run(ctx) }()
 		time.Sleep(time.Minute)
-		doomedStore.kill(true)
+		cable.down.Store(true)
 		time.Sleep(300 * time.Second)
 		synctest.Wait()
 		cancel()
-		_, _ = doomed.Close(), c.Close()
 		synctest.Wait()
-		if tries != 2 || count[coord.WorkDone](w) != 1 || count[coord.HandlerFailed](w) != 1 {
-			t.Errorf("%d tries, %d commits", tries, count[coord.WorkDone](w))
+		if tries != 2 || len(of[coord.WorkDone](w)) != 1 || len(of[coord.HandlerFailed](w)) != 1 {
+			t.Errorf("%d tries, %d commits", tries, len(of[coord.WorkDone](w)))
 		}
 	})
 }
