@@ -53,6 +53,9 @@ var gentle = sim.Options{
 
 // What a company shows of rules that matter when time passes between two operations, within a stated number of runs.
 func TestInterleavedMutants(t *testing.T) {
+	if !thorough {
+		t.Skip("one goroutine at a time")
+	}
 	for name, tt := range map[string]struct {
 		mutant detect.Mutant
 		opts   sim.Options

@@ -244,7 +244,11 @@ func (w *ward) pronounced(m *monitor, f detect.Dead) {
 	}
 	p := w.patient(f.ID)
 	if low, high := detect.Scheduled(w.policy, w.jitter); w.calm && !p.alive && p.shown && f.Incarnation == p.incarnation && p.died > 0 {
-		if age := w.now() - p.died; age < low || age > high {
+		age := w.now() - p.died
+		w.found++
+		w.ends[0] = min(w.ends[0], float64(age-low)/float64(w.policy.Check))
+		w.ends[1] = min(w.ends[1], float64(high-age)/float64(w.policy.Check))
+		if age < low || age > high {
 			w.fail("D1: %s is found dead after %v, not within %v to %v", who, age, low, high)
 		}
 	}

@@ -61,6 +61,9 @@ const killedWithin = 150_000
 
 // Every rule is needed: without it a promise is broken, and the wards show how.
 func TestMutants(t *testing.T) {
+	if !thorough {
+		t.Skip("one goroutine at a time")
+	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
 			w, checks := m.found(killedWithin)

@@ -18,10 +18,13 @@ var long = flag.Bool("coord.long", false, "explore far more interleavings")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// times more with -coord.long.
+// runs is n, or a hundred times more with -coord.long, or far fewer under the race detector.
 func runs(n int) int {
-	if *long {
+	switch {
+	case *long:
 		return 100 * n
+	case !thorough:
+		return n / 25
 	}
 	return n
 }
@@ -33,10 +36,18 @@ func TestD1Bounds(t *testing.T) {
 			t.Fatal(w.transcript())
 		}
 	})
+	found, ends := 0, [2]float64{1, 1}
 	for seed := range uint64(runs(1000)) {
-		if w := (draw{Chooser: dice(seed)}).calm((*detect.Watch).Check); w.wrong != "" {
+		w := (draw{Chooser: dice(seed)}).calm((*detect.Watch).Check)
+		if w.wrong != "" {
 			t.Fatalf("seed %d: %s", seed, w.transcript())
 		}
+		found += w.found
+		ends = [2]float64{min(ends[0], w.ends[0]), min(ends[1], w.ends[1])}
+	}
+	t.Logf("%d deaths; the nearest to the bounds were %.3f and %.3f checks away", found, ends[0], ends[1])
+	if ends[0] >= 1 || ends[1] >= 1 {
+		t.Error("the bounds are not approached to within one check")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -60,6 +61,8 @@ type ward struct {
 	deaths map[string]int       // decisions by those whose they were
 	left   map[string]bool
 	checks int
+	found  int        // deaths
+	ends   [2]float64 // how near to the bounds they came, in Checks
 	ops    int
 	trace  []string
 	wrong  string
@@ -70,7 +73,7 @@ func newWard(p detect.Policy) *ward {
 	return &ward{
 		policy: p, late: func() time.Duration { return 0 }, check: (*detect.Watch).Check,
 		clock: clock, start: clock.Now(), mem: memstore.New(memstore.WithClock(clock)), calm: true,
-		facts: map[string]time.Time{}, deaths: map[string]int{}, left: map[string]bool{},
+		facts: map[string]time.Time{}, deaths: map[string]int{}, left: map[string]bool{}, ends: [2]float64{math.Inf(1), math.Inf(1)},
 	}
 }
 
