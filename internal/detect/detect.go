@@ -31,7 +31,10 @@
 //
 // # Time
 //
-// Silence and spacing count from when an answer came to when the next question is sent, so that neither is overrated.
+// Silence counts from when an answer came to when the next question is sent, and spacing no further than silence, so that
+// neither is overrated. A pass that took longer than two Checks accuses nobody any more: what it saw is old.
+//
+// The caller sees to it that a Check comes every Policy.Check: what takes long, such as handing over, belongs elsewhere.
 package detect
 
 import (
