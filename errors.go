@@ -35,6 +35,10 @@ var (
 	ErrMailboxFull = errors.New("mailbox full")
 	// ErrInvalidConfig: a Config that contradicts itself.
 	ErrInvalidConfig = errors.New("invalid config")
+	// ErrIncomplete: a Gather ended before there were enough answers. The Round has what there is.
+	ErrIncomplete = errors.New("incomplete")
+	// ErrOtherQuestion: a round was used before for another question.
+	ErrOtherQuestion = errors.New("the round was used for another question")
 	// ErrClosed: the Client was closed, or the Coordinator has left.
 	ErrClosed = errors.New("closed")
 	// ErrLater is what a handler returns for a signal that it cannot handle yet: it is not acknowledged and is delivered

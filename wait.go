@@ -22,6 +22,7 @@ type Signal struct {
 	SentAt  time.Time // by the sender's clock
 	ReplyTo string    // the id of the signal that it answers; optional
 	Trace   string    // the sender's trace context; optional
+	Round   string    // the round whose question it is; optional
 	Legacy  bool      // it came in the legacy format, whose signature covers less
 }
 
@@ -30,7 +31,7 @@ func public(d *mailbox.Delivery) *Signal {
 	return &Signal{
 		ID: s.ID, From: s.Sender, To: s.Receiver, Type: s.Type,
 		Payload: slices.Clone(s.Payload), // the caller's, whereas the ACK covers what was sent
-		SentAt:  s.Time, ReplyTo: s.ReplyTo, Trace: s.Trace, Legacy: d.Legacy,
+		SentAt:  s.Time, ReplyTo: s.ReplyTo, Trace: s.Trace, Round: s.Round, Legacy: d.Legacy,
 	}
 }
 
@@ -45,6 +46,7 @@ type options struct {
 	claiming       int
 	workers        int
 	legacy         bool
+	round          *roundOptions // nil outside of rounds
 }
 
 func optionsOf(opts []Option) options {

@@ -2,6 +2,8 @@
 package keys
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -113,6 +115,16 @@ func (s Space) Ack(sender, signal string) string { return s.AckPrefix() + "{" + 
 
 // AckPrefix is what all acknowledgement keys begin with, but for the legacy ones.
 func (s Space) AckPrefix() string { return s.prefix + "ack:" }
+
+// Question is the id of the signal by which asker asks member in a round: the same whenever it is asked, and of no use
+// to anybody else. The three are valid ids, so '/' keeps them apart.
+func (s Space) Question(asker, round, member string) string {
+	sum := sha256.Sum256([]byte(s.prefix + asker + "/" + round + "/" + member))
+	return "q-" + hex.EncodeToString(sum[:20])
+}
+
+// Round names the agreement on the outcome of an asker's round.
+func (s Space) Round(asker, round string) Decide { return s.Decide("round/" + asker + "/" + round) }
 
 // Channel is where the hints for id are published.
 func (s Space) Channel(id string) string { return s.prefix + "hint:{" + id + "}" }

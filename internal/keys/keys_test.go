@@ -54,6 +54,26 @@ func TestTicketIsTheInverseOfEntry(t *testing.T) {
 	}
 }
 
+// A question's id is valid whatever it is made of, and nobody else's.
+func TestQuestionsOfTheirOwn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.StringMatching(validID)
+		a, r, m := id.Draw(t, "asker"), id.Draw(t, "round"), id.Draw(t, "member")
+		question := keys.In("blocking").Question(a, r, m)
+		if err := keys.CheckID(question); err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range []string{
+			keys.In("other").Question(a, r, m), keys.In("blocking").Question(a+r[:1], r, m),
+			keys.In("blocking").Question(a, r+m[:1], m), keys.In("blocking").Question(a, r, m+"x"),
+		} {
+			if question == other {
+				t.Fatalf("two questions are %s", other)
+			}
+		}
+	})
+}
+
 func FuzzCheckID(f *testing.F) {
 	for _, s := range []string{"coord-a", "", "a:b", "-x", "a\xff", strings.Repeat("9", 129)} {
 		f.Add(s)
