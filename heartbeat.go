@@ -43,25 +43,39 @@ func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
 	sent := c.Clock.Now()
 	ops := []store.Op{store.GetOp(c.space.Generation())}
 	for _, a := range batch {
-		ops = append(ops, a.beatOp(sent), store.GetOp(c.space.Dead(a.id, a.me.Incarnation).Decision()))
+		ops = append(ops, a.beatOp(sent))
+	}
+	doubtful := slices.DeleteFunc(slices.Clone(batch), func(a *Coordinator) bool { return !a.pulse.doubtful(sent, c.Policy) })
+	for _, a := range doubtful {
+		ops = append(ops, store.GetOp(c.space.Dead(a.id, a.me.Incarnation).Decision()))
 	}
 	results := store.Batch(ctx, c.once, ops)
-	for i, a := range batch {
-		beat, dead := results[2*i+1], results[2*i+2]
-		if dead.Err == nil && !a.leaving.Load() && a.declaredDead(ctx) {
+	for i, a := range doubtful {
+		if dead := results[1+len(batch)+i]; dead.Err == nil && !a.leaving.Load() && a.declaredDead(ctx) {
 			a.fence() // D5: whatever became of the beat
-			continue
 		}
-		a.beaten(ctx, sent, beat.Err)
+	}
+	for i, a := range batch {
+		if !a.over.Load() {
+			a.beaten(ctx, sent, results[1+i].Err)
+		}
 	}
 	if store.FirstError(results[:1]) == nil && c.lost(results[0].Value) {
 		c.run(func() { c.regressed(errLost) }) // B6: it uses the store at length, and beats do not wait for that
 	}
 }
 
+// doubtful reports whether to ask if somebody has decided that we are dead: always when a beat may have been missing,
+// and now and then, for somebody may have joined under our name.
+func (p *pulse) doubtful(now time.Time, policy Policy) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seq%4 == 0 || p.failing || p.suspended || now.Sub(p.good) > 2*policy.Beat
+}
+
 // declaredDead: something stands where my death would be decided; it counts if a key holder wrote it.
 func (a *Coordinator) declaredDead(ctx context.Context) bool {
-	_, dead, err := a.client.desk.Dead(ctx, a.owner())
+	_, dead, err := a.client.briefDesk().Dead(ctx, a.owner())
 	return dead && err == nil
 }
 
