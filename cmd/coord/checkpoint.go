@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,29 +62,25 @@ func (f *checkpointFile) follow(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// look makes a changed content a checkpoint. What fails is tried again at the next look.
+// look makes a changed content a checkpoint; it compares contents, since times of modification are coarse. What fails is
+// tried again at the next look.
 func (f *checkpointFile) look(ctx context.Context) {
 	at, err := f.modified()
-	if err != nil || at.Equal(f.seen) || ctx.Err() != nil {
+	if err != nil || ctx.Err() != nil {
 		return
 	}
 	data, err := os.ReadFile(f.name())
-	if err != nil {
-		return
+	switch {
+	case err != nil || len(data) > mostResult:
+	case !bytes.Equal(data, f.last):
+		if f.task.Checkpoint(ctx, data) == nil {
+			f.seen, f.last = at, data
+		}
+	case !at.Equal(f.seen):
+		if f.task.Touch(ctx) == nil {
+			f.seen = at
+		}
 	}
-	if f.take(ctx, data) == nil {
-		f.seen, f.last = at, data
-	}
-}
-
-func (f *checkpointFile) take(ctx context.Context, data []byte) error {
-	if bytes.Equal(data, f.last) {
-		return f.task.Touch(ctx)
-	}
-	if len(data) > mostResult {
-		return fmt.Errorf("a checkpoint of more than %d bytes", mostResult)
-	}
-	return f.task.Checkpoint(ctx, data)
 }
 
 func (f *checkpointFile) modified() (time.Time, error) {

@@ -99,6 +99,7 @@ func (u *user) startWith(stdin []byte, args ...string) *process {
 	p := &process{cmd: exec.Command(binary, args...), gone: make(chan struct{})}
 	p.cmd.Env, p.cmd.Stdin = u.env, bytes.NewReader(stdin)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	p.cmd.WaitDelay = time.Second // what it started may outlive it, and has its stderr
 	if err := p.cmd.Start(); err != nil {
 		u.t.Fatal(err)
 	}

@@ -59,7 +59,11 @@ func (m *monitorCmd) watch(l *link, watch *coord.Monitor) error {
 func look(l *link, watch *coord.Monitor) error {
 	ctx, cancel := context.WithTimeout(l.app.ctx, lookTime)
 	defer cancel()
+	began := time.Now()
 	if err := watch.Check(ctx); err != nil {
+		if l.client.Ping(ctx) != nil && l.app.ctx.Err() == nil {
+			return l.unavailable(time.Since(began).Round(time.Millisecond))
+		}
 		return err
 	}
 	heading := []string{"ID", "INCARNATION", "STATE", "WARNINGS"}
