@@ -134,7 +134,8 @@ const questionType = "question"
 // Gather asks everybody named by To the same question, as a signal of type "question", and blocks until their answers
 // satisfy Until, everybody has replied or is dead, Within (by default Config.Timeout) is over, or ctx ends. Where the
 // answers do not satisfy Until, it returns what there is together with ErrIncomplete, which then also matches ErrTimeout,
-// the cause of ctx's end, ErrFenced, ErrClosed, or whatever ended it; Round.Missing says who is missing and why.
+// the cause of ctx's end, ErrFenced, ErrClosed, or whatever ended it, and ErrUnavailable if the store never said who had
+// replied; Round.Missing says who is missing and why.
 //
 // round names the round: calling Gather again under the same asker's id, by a restarted process too, finds the answers
 // that were given, asks nobody again who has replied, and goes on with the rest. So a Gather that timed out or was

@@ -25,6 +25,7 @@ type gathering struct {
 	accept      func(from string, result []byte) error
 	asked       []*asked
 	lost        error // why it cannot go on
+	informed    bool  // the store has told who had replied
 	tick        chan struct{}
 
 	asking  sync.WaitGroup
@@ -117,6 +118,9 @@ func (g *gathering) verdict(cause error) error {
 	}
 	for _, m := range g.open() {
 		m.State, m.Reason = MemberSilent, why
+	}
+	if !g.informed && cause != nil {
+		cause = fmt.Errorf("%w: %w: the store never answered", cause, ErrUnavailable)
 	}
 	switch {
 	case errors.Is(cause, ErrOtherQuestion):
@@ -278,6 +282,7 @@ func (g *gathering) look(ctx context.Context) error {
 	if err := trouble(results); err != nil {
 		return err
 	}
+	g.informed = true
 	var doubtful []work.Owner // the last incarnations of those who have not replied
 	var of []*asked
 	for i, m := range open {
