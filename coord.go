@@ -62,6 +62,7 @@ type Client struct {
 
 	generation  atomic.Pointer[string]
 	renewed     atomic.Int64 // when generation last changed, in Unix nanoseconds
+	losses      atomic.Int64 // how often the store was found to have lost something
 	recovering  atomic.Bool
 	unrecovered atomic.Bool
 	beater      ticker

@@ -92,6 +92,7 @@ func (c *Client) regressed(cause error) {
 	if lost == nil || *lost != found {
 		c.renewed.Store(c.Clock.Now().UnixNano())
 	}
+	c.losses.Add(1)
 	c.emit(StoreRegressed{cause})
 	for _, a := range c.everybody() {
 		if e := a.recover(lost == nil || *lost != found); err == nil {

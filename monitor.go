@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/detect"
@@ -58,16 +59,25 @@ type Monitor struct {
 	spawn  func(context.Context, Orphan) error
 
 	desk    *work.Desk    // in its own name: what it decides, it alone reports
-	turn    chan struct{} // holds one token: whoever has it uses what follows
+	looks   chan struct{} // holds one token: whoever has it uses the next two
 	watch   *detect.Watch
+	losses  int64         // of the store, that the watch was told of
+	chores  chan struct{} // holds one token: whoever has it uses what follows
 	slow    progress
 	told    []work.Owner // whose death OnDead was told of
 	spawned []spawning
 }
 
+// chore is something to finish: an incarnation that is over, or superseded and not yet decided to be.
+type chore struct {
+	owner      work.Owner
+	superseded bool
+	silent     time.Duration
+}
+
 // Monitor returns a monitor that has seen nobody yet.
 func (c *Client) Monitor(opts ...MonitorOption) *Monitor {
-	m := &Monitor{client: c, desk: c.briefDesk(), turn: make(chan struct{}, 1)}
+	m := &Monitor{client: c, desk: c.briefDesk(), looks: make(chan struct{}, 1), chores: make(chan struct{}, 1)}
 	for _, o := range opts {
 		o(m)
 	}
@@ -111,26 +121,28 @@ func (m *Monitor) refused(err error) {
 // Policy.Check, from one goroutine or from many; it takes turns. An error says what could not be done; the next Check
 // makes up for it.
 func (m *Monitor) Check(ctx context.Context) error {
-	select {
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	report, err := m.watch.Check(ctx)
-	for _, f := range report.Findings {
-		err = errors.Join(err, m.act(ctx, f))
-	}
-	return errors.Join(err, m.hurry(ctx))
+	todo, err := m.look(ctx)
+	return errors.Join(err, m.finish(ctx, todo))
 }
 
-// Run checks every Policy.Check until ctx ends, and returns the cause. What a Check could not do is reported to the
-// Observer.
+// Run checks every Policy.Check until ctx ends, and returns the cause. Hand-overs go on beside the checks, so that they
+// delay no escalation. What could not be done is reported to the Observer, and done later.
 func (m *Monitor) Run(ctx context.Context) error {
-	c := m.client
+	c, todo := m.client, make(chan []chore, 1)
+	var worker sync.WaitGroup
+	defer worker.Wait()
+	defer close(todo)
+	worker.Go(func() {
+		for some := range todo {
+			m.complain(ctx, m.finish(ctx, some))
+		}
+	})
 	for next := c.Clock.Now(); ; {
-		if err := m.Check(ctx); err != nil && ctx.Err() == nil {
-			c.emit(StoreFailed{err})
+		some, err := m.look(ctx)
+		m.complain(ctx, err)
+		select {
+		case todo <- some:
+		default: // the worker is busy; what is not finished is found again
 		}
 		next = next.Add(c.Policy.Check)
 		if late := c.Clock.Now().Sub(next); late > 0 {
@@ -142,8 +154,41 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// act does what a finding asks for.
-func (m *Monitor) act(ctx context.Context, f detect.Finding) error {
+func (m *Monitor) complain(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		m.client.emit(StoreFailed{err})
+	}
+}
+
+// hold takes the token of turn, or returns why ctx ended.
+func hold(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// look is the part of a Check that must not be late. It returns what is to be finished.
+func (m *Monitor) look(ctx context.Context) (todo []chore, err error) {
+	if err := hold(ctx, m.looks); err != nil {
+		return nil, err
+	}
+	defer func() { <-m.looks }()
+	if losses := m.client.losses.Load(); losses != m.losses {
+		m.losses = losses
+		m.watch.Regressed()
+	}
+	report, err := m.watch.Check(ctx)
+	for _, f := range report.Findings {
+		todo = m.note(todo, f)
+	}
+	return todo, err
+}
+
+// note tells of a finding, and adds what follows from it.
+func (m *Monitor) note(todo []chore, f detect.Finding) []chore {
 	c := m.client
 	switch f := f.(type) {
 	case detect.Warned:
@@ -154,15 +199,30 @@ func (m *Monitor) act(ctx context.Context, f detect.Finding) error {
 		if f.Mine { // D4: said once, by the one whose decision it was
 			c.emit(Dead{f.ID, f.Incarnation, f.Silent})
 		}
-		return m.bury(ctx, work.Owner{ID: f.ID, Incarnation: f.Incarnation}, f.Silent)
+		return append(todo, chore{owner: work.Owner{ID: f.ID, Incarnation: f.Incarnation}, silent: f.Silent})
 	case detect.Gone:
-		return m.bury(ctx, work.Owner{ID: f.ID, Incarnation: f.Incarnation}, 0)
+		return append(todo, chore{owner: work.Owner{ID: f.ID, Incarnation: f.Incarnation}})
 	case detect.Superseded:
-		o := work.Owner{ID: f.ID, Incarnation: f.Incarnation}
-		_, _, err := m.desk.DecideDead(ctx, o, work.Death{Reason: work.Superseded})
+		return append(todo, chore{owner: work.Owner{ID: f.ID, Incarnation: f.Incarnation}, superseded: true})
+	}
+	return todo
+}
+
+// finish does what follows from a look. It may take its time.
+func (m *Monitor) finish(ctx context.Context, todo []chore) (err error) {
+	if err := hold(ctx, m.chores); err != nil {
 		return err
 	}
-	return nil
+	defer func() { <-m.chores }()
+	for _, t := range todo {
+		if t.superseded {
+			_, _, e := m.desk.DecideDead(ctx, t.owner, work.Death{Reason: work.Superseded})
+			err = errors.Join(err, e)
+			continue
+		}
+		err = errors.Join(err, m.bury(ctx, t.owner, t.silent))
+	}
+	return errors.Join(err, m.hurry(ctx))
 }
 
 // bury finishes what follows a death: OnDead, then the hand-over, which ends with the mark that all is done.
@@ -225,8 +285,8 @@ type Health struct {
 
 // Health returns what the last Check knew, in the order of ids. Those of whom everything is handled are forgotten.
 func (m *Monitor) Health() []Health {
-	m.turn <- struct{}{}
-	defer func() { <-m.turn }()
+	m.looks <- struct{}{}
+	defer func() { <-m.looks }()
 	var all []Health
 	for _, k := range m.watch.Members() {
 		all = append(all, Health{k.ID, k.Incarnation, k.Health.String(), k.Silent, k.Warnings})
