@@ -137,9 +137,14 @@ func (m *Monitor) Run(ctx context.Context) error {
 			m.complain(ctx, m.finish(ctx, some))
 		}
 	})
+	failing := false
 	for next := c.Clock.Now(); ; {
 		some, err := m.look(ctx)
 		m.complain(ctx, err)
+		if failing && err == nil {
+			c.emit(StoreRestored{}) // a monitor goes past the breaker, which would say so otherwise
+		}
+		failing = err != nil
 		select {
 		case todo <- some:
 		default: // the worker is busy; what is not finished is found again
