@@ -23,10 +23,14 @@ const soon = 30 * time.Second
 
 var binary string // built once by TestMain
 
-// TestMain builds the command; in a process that a test has started as its receiver it is that receiver.
+// TestMain builds the command; in a process that a test has started as its receiver or
+// its worker it is that.
 func TestMain(m *testing.M) {
 	if os.Getenv(receiverEnv) != "" {
 		os.Exit(receive())
+	}
+	if os.Getenv(workerEnv) != "" {
+		os.Exit(labourUntilKilled())
 	}
 	os.Exit(withBinary(m.Run))
 }
