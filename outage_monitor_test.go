@@ -3,32 +3,29 @@ package coord_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/blocking-coordination/coord"
-	"github.com/blocking-coordination/coord/store/memstore"
 )
 
 // TestMonitorTellsTheEndOfAnOutage: failed checks are reported, and once that the store answers again.
 func TestMonitorTellsTheEndOfAnOutage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	in(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		st, w := &mortal{Store: memstore.New()}, &witness{}
-		c := openStore(t, st, coord.Config{Observer: w})
-		go func() { _ = c.Monitor().Run(ctx) }()
+		st, w := newUnsteady(), &record{}
+		c, ended := openOn(t, st, coord.Config{Observer: w}), make(chan error)
+		go func() { ended <- c.Monitor().Run(ctx) }()
 		for range 2 {
 			time.Sleep(time.Minute + time.Second)
-			st.kill(true)
+			st.down.Store(true)
 			time.Sleep(time.Minute)
-			st.kill(false)
+			st.down.Store(false)
 		}
 		time.Sleep(time.Minute)
-		if failed, restored := count[coord.StoreFailed](w), count[coord.StoreRestored](w); failed < 12 || restored != 2 {
+		if failed, restored := len(of[coord.StoreFailed](w)), len(of[coord.StoreRestored](w)); failed < 12 || restored != 2 {
 			t.Errorf("%d failures, %d times restored", failed, restored)
 		}
 		cancel()
-		_ = c.Close()
-		synctest.Wait()
+		<-ended
 	})
 }
