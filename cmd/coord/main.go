@@ -4,6 +4,8 @@
 //	coord demo                                              the whole story, with no server and no secret
 //	coord run  --id coord-b --timeout 600s                  block until a signal comes
 //	coord send --from coord-a --to coord-b --type wake      send one and block until it is acknowledged
+//	coord gather --id po --round R --to v1,v2 --slice 60s   ask several, and collect the answers in slices
+//	coord serve --id v1 --exec CMD                          answer with what a command prints
 //	coord monitor                                           tell who is dead, and hand their work over
 //	coord run  --id coord-b --work --exec CMD               run a command for each unit of work
 //	coord work [add|ls|show]                                put work there, and see what became of it
@@ -39,6 +41,8 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Show the whole story in memory: no server, no secret."`
 	Run     runCmd     `cmd:"" help:"Join, beat, and block until a signal comes."`
 	Send    sendCmd    `cmd:"" help:"Send a signal and block until it is acknowledged."`
+	Gather  gatherCmd  `cmd:"" help:"Ask several the same question, and block until they have answered."`
+	Serve   serveCmd   `cmd:"" help:"Answer signals with what a command prints."`
 	Monitor monitorCmd `cmd:"" help:"Watch: warn about the silent, declare them dead, hand their work over."`
 	Work    workCmd    `cmd:"" help:"Units of work: put them there, and see what became of them."`
 	Ls      lsCmd      `cmd:"" help:"List coordinators by their heartbeats, or the signals in mailboxes."`

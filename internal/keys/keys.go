@@ -126,6 +126,11 @@ func (s Space) Question(asker, round, member string) string {
 // Round names the agreement on the outcome of an asker's round.
 func (s Space) Round(asker, round string) Decide { return s.Decide("round/" + asker + "/" + round) }
 
+// RoundBegan names the agreement on when it was first gathered.
+func (s Space) RoundBegan(asker, round string) Decide {
+	return s.Decide("round/" + asker + "/" + round + "/began")
+}
+
 // Channel is where the hints for id are published.
 func (s Space) Channel(id string) string { return s.prefix + "hint:{" + id + "}" }
 
