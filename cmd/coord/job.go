@@ -37,8 +37,9 @@ func (j *job) run(ctx context.Context, t *coord.Task) error {
 		return err
 	}
 	defer file.remove()
+	cmd := j.command(ctx, t, file)
 	stop := file.follow(ctx)
-	result, err := j.output(ctx, t, file)
+	result, err := j.output(ctx, cmd)
 	stop()
 	if err != nil {
 		file.look(ctx) // the next one goes on from there
@@ -47,14 +48,19 @@ func (j *job) run(ctx context.Context, t *coord.Task) error {
 	return t.Done(ctx, result)
 }
 
-func (j *job) output(ctx context.Context, t *coord.Task, file *checkpointFile) ([]byte, error) {
-	out := &limited{most: mostResult}
+func (j *job) command(ctx context.Context, t *coord.Task, file *checkpointFile) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "sh", "-c", j.line)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(t.Payload()), out, j.app.err
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(t.Payload()), j.app.err
 	cmd.Env = append(os.Environ(), "COORD_UNIT="+t.ID(), "COORD_EPOCH="+strconv.FormatInt(t.Epoch(), 10))
 	cmd.Env = append(append(cmd.Env, file.env()...), j.env...)
 	cmd.WaitDelay = dyingTime
 	asGroup(cmd)
+	return cmd
+}
+
+func (j *job) output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	out := &limited{most: mostResult}
+	cmd.Stdout = out
 	err := cmd.Run()
 	switch {
 	case ctx.Err() != nil:
