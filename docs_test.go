@@ -30,7 +30,7 @@ func TestTheTableOfInvariants(t *testing.T) {
 // Every file that the documents link to is there.
 func TestLinksOfTheDocuments(t *testing.T) {
 	documents, _ := filepath.Glob("docs/*.md")
-	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	link := regexp.MustCompile(`\]\(([^)#:\s"]+)\)`)
 	for _, name := range append(documents, "README.md", "ARCHITECTURE.md", "CHANGELOG.md") {
 		text, err := os.ReadFile(name)
 		if err != nil {
