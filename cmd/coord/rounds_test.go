@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -23,31 +24,35 @@ func TestRoundsUnderKills(t *testing.T) {
 	members := []string{"v1", "v2", "v3", "v4"}
 	over := make(chan struct{})
 	var keepers sync.WaitGroup
+	var validators atomic.Int64 // killed
 	defer keepers.Wait()
 	defer close(over)
 	for _, id := range members {
-		keepers.Go(func() { keepAlive(u, id, over) })
+		keepers.Go(func() { keepAlive(u, id, &validators, over) })
 	}
+	owners := 0 // killed
 	for i := range rounds {
 		args := []string{"gather", "--id", "po", "--round", fmt.Sprint("r-", i), "--to", "v1,v2,v3,v4", "--payload", fmt.Sprint("q", i)}
 		killed := u.start(args...)
 		select {
 		case <-killed.gone:
-		case <-time.After(rand.N(600 * time.Millisecond)):
+		case <-time.After(time.Millisecond << rand.N(7)):
 			_ = killed.cmd.Process.Kill()
 			<-killed.gone
+			owners++
 		}
 		checkRound(t, u.must(args...), fmt.Sprint("q", i))
 		checkRound(t, u.must(args...), fmt.Sprint("q", i)) // and so it stays
 	}
+	t.Logf("%d rounds: killed %d Product Owners and %d validators", rounds, owners, validators.Load())
 }
 
 // keepAlive kills id now and then, and starts it again.
-func keepAlive(u *user, id string, over <-chan struct{}) {
+func keepAlive(u *user, id string, killed *atomic.Int64, over <-chan struct{}) {
 	for {
 		p := u.start("serve", "--id", id, "--exec", "cat")
 		select {
-		case <-time.After(300*time.Millisecond + rand.N(3*time.Second)):
+		case <-time.After(rand.N(600 * time.Millisecond)):
 		case <-over:
 		}
 		_ = p.cmd.Process.Kill()
@@ -56,6 +61,7 @@ func keepAlive(u *user, id string, over <-chan struct{}) {
 		case <-over:
 			return
 		default:
+			killed.Add(1)
 		}
 	}
 }
