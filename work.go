@@ -15,8 +15,10 @@ type Work struct {
 	ID string
 	// Payload is what there is to do. It is copied.
 	Payload []byte
-	// Progress, if positive, is how long the owner may go without a Checkpoint or a Touch, as a monitor sees it on its
-	// own clock, before the unit is given to somebody else although its owner beats. It counts in milliseconds.
+	// Progress, if positive, is how long the owner may go without a Checkpoint or a Touch before the unit is given to
+	// somebody else although its owner beats: after the last one, not before Progress and not later than Progress and
+	// two Policy.Checks, as long as a monitor that saw it runs. Like silence it is measured on the monitor's own clock
+	// and counts for nothing while the monitor cannot look. It counts in milliseconds.
 	Progress time.Duration
 }
 
@@ -192,19 +194,33 @@ func (a *Coordinator) owner() work.Owner {
 }
 
 // AddWork puts a unit where whoever looks for work finds it: it waits at epoch 0 until somebody claims it. nil means
-// that it does. Adding the same unit again does no harm.
+// that it does, or that it was claimed already. Adding the same unit again does no harm; ErrTaken if the id is that of
+// another unit, which somebody owns or has done.
 func (c *Client) AddWork(ctx context.Context, w Work) error {
 	if err := checkID("unit", w.ID); err != nil {
 		return err
 	}
-	unit, err := c.desk.PutUnit(ctx, w.ID, w.Payload, w.Progress)
-	if err == nil {
-		err = c.desk.AddOpen(ctx, unit)
-	}
-	if err != nil {
+	if err := c.addWork(ctx, w); err != nil {
 		return fmt.Errorf("add unit %s: %w", w.ID, err)
 	}
 	return nil
+}
+
+func (c *Client) addWork(ctx context.Context, w Work) error {
+	unit, err := c.desk.PutUnit(ctx, w.ID, w.Payload, w.Progress)
+	if err != nil {
+		return err
+	}
+	first, found, err := c.desk.Ended(ctx, w.ID, 0)
+	switch {
+	case err != nil:
+		return err
+	case found && first.Digest != unit.Digest:
+		return fmt.Errorf("%w, with another payload", ErrTaken)
+	case found:
+		return nil
+	}
+	return c.desk.AddOpen(ctx, unit)
 }
 
 // TaskHandler works on a unit that came to this coordinator. It calls t.Done, or returns with the unit still owned: then

@@ -92,6 +92,12 @@ func TestUnownedWorkWaitsForSomebody(t *testing.T) {
 	if len(seen) != 3 {
 		t.Fatalf("%v", seen)
 	}
+	if err := c.AddWork(ctx, coord.Work{ID: "u-1", Payload: []byte("u-1")}); err != nil {
+		t.Errorf("added again: %v", err)
+	}
+	if err := c.AddWork(ctx, coord.Work{ID: "u-1", Payload: []byte("other")}); !errors.Is(err, coord.ErrTaken) {
+		t.Errorf("another payload under the id of a unit that is done: %v", err)
+	}
 }
 
 // waitForHeir returns when a heartbeat that offers to take over stands.

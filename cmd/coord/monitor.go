@@ -12,7 +12,7 @@ import (
 
 type monitorCmd struct {
 	Once        bool   `help:"Look once and list who is known. One look cannot measure silence, so it warns about nobody; it goes on with what those have left who are dead already."`
-	Spawn       string `placeholder:"CMD" help:"Run CMD (sh -c) for a unit that has no heir: COORD_UNIT, COORD_EPOCH, COORD_FROM, COORD_ID, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result, if it succeeds."`
+	Spawn       string `placeholder:"CMD" help:"Run CMD (sh -c) for a unit that has no heir: COORD_UNIT, COORD_EPOCH, COORD_DEAD, COORD_ID, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result, if it succeeds."`
 	SpawnMax    int    `default:"16" help:"How many of these run at once."`
 	MetricsAddr string `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at http://HOST:PORT/metrics."`
 }

@@ -88,7 +88,7 @@ func TestSpawn(t *testing.T) {
 	a := u.start(with(quick, "run", "--id", "coord-a", "--work", "--exec", waitsAt)...)
 	u.must("work", "add", "u-1", "--payload", "dig")
 	awaitShown(t, u, "u-1", `checkpoint "half"`)
-	m := u.start(with(quick, "monitor", "--spawn", `echo "$COORD_ID took $COORD_UNIT from $COORD_FROM" >&2
+	m := u.start(with(quick, "monitor", "--spawn", `echo "$COORD_ID took $COORD_UNIT from $COORD_DEAD" >&2
 		if [ "$COORD_CHECKPOINT" = half ]; then printf more > "$COORD_CHECKPOINT_FILE"; exit 1; fi
 		echo "$(cat) $COORD_CHECKPOINT $COORD_EPOCH"`)...)
 	await(t, &m.err, "watching")
