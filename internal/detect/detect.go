@@ -26,8 +26,11 @@
 // The k-th warning is a fact with a name, warning:<id>:<incarnation>:<seq>:<k>: N monitors that write it write the same,
 // and a new beat voids it, because nobody asks for that name again (R7, D3). It is written only by a monitor that counts
 // a silence of at least Stale, for k > 1 only after that monitor saw warning k-1 stand for Spacing, and only where it
-// does not stand already. When all stand at once, the monitor decides. Several monitors that never saw a beat of somebody
-// warn about beat 0.
+// does not stand already. When all stand at once, the monitor decides.
+//
+// A monitor that never heard somebody warns about beat 0; one that was away for longer than a TTL may have missed a beat.
+// The warnings that they find may be of an earlier silence, which a beat ended that they did not see. So they count each
+// only when they would have written it themselves.
 //
 // # Time
 //

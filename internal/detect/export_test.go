@@ -27,6 +27,7 @@ type Mutant struct {
 	Registered  bool // it begins at TTL also for those who registered while the monitor watched
 	Sparing     bool // it begins at TTL however little that leaves
 	Remembering bool // an absent heartbeat after a gap proves all the silence before it
+	Trusting    bool // warnings count also where a beat may have come and gone unseen
 	Rash        bool // that a pass took long is not noticed
 	Early       bool // silence counts from when the question was sent
 	Blurred     bool // superseded incarnations are forgotten
@@ -189,7 +190,10 @@ func (x Mutant) escalate(p *pass) {
 	for i, m := range p.members {
 		seqs[i] = m.seq
 		if x.Everlasting {
-			m.seq = 0
+			m.seq = 1 << 40
+		}
+		if x.Trusting {
+			m.blurred = false
 		}
 	}
 	switch {

@@ -36,7 +36,7 @@ func (p *pass) doubtful() (all []*member) {
 
 // mute: the silence of m counts, and was looked at in this pass.
 func (p *pass) mute(m *member) bool {
-	return !m.over() && (m.heard == nothing || m.heard == noNews) && m.silence.length() >= p.Policy.Stale
+	return !m.over() && m.heard != unread && m.heard != newBeat && m.silence.length() >= p.Policy.Stale
 }
 
 // answer draws the consequences of what stands about the end of m.

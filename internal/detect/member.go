@@ -12,6 +12,7 @@ type member struct {
 	incarnation int64
 
 	seq      uint64 // of the highest beat seen; 0: none
+	blurred  bool   // a later one may have come and gone unseen
 	silence  span   // since that
 	standing span   // how long I saw the last of the warned stand
 	warned   int    // warnings that stand, from the first without a gap
@@ -33,10 +34,11 @@ type member struct {
 type heard uint8
 
 const (
-	unread  heard = iota // not asked, or no answer
-	nothing              // its heartbeat is absent
-	noNews               // what stands there is no new beat of it
-	newBeat              // life
+	unread   heard = iota // not asked, or no answer
+	nothing               // its heartbeat is absent
+	noNews                // what stands there is no beat of it, or an old one
+	lastBeat              // the highest beat seen still stands
+	newBeat               // life
 )
 
 // over: nobody listens to its beats any more.

@@ -2,6 +2,7 @@ package detect_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/blocking-coordination/coord/internal/detect"
 )
@@ -72,5 +73,40 @@ func TestMutants(t *testing.T) {
 			}
 			t.Logf("found after %d checks: %s", checks, w.transcript())
 		})
+	}
+}
+
+// twoSilences: a beat ends the first silence of p, and nobody sees that beat who counts the second. Either the monitor
+// began after both, or it was away when it came.
+func twoSilences(check procedure, away bool) *ward {
+	w := newWard(defaults)
+	w.check, w.calm = check, false
+	m, witness := w.hire("m", 0), w.hire("witness", time.Second)
+	p := w.admit("p")
+	w.at(0, p.join)
+	w.at(time.Minute+1, func() { p.isolate(190 * time.Second) })
+	w.at(270*time.Second, func() { p.isolate(10 * time.Minute) })
+	if away {
+		w.at(245*time.Second, func() { m.isolate(125 * time.Second); witness.cut = true })
+	} else {
+		w.at(155*time.Second, func() { m.restart(); witness.cut = true })
+		w.at(366*time.Second, m.restart)
+	}
+	w.until(20 * time.Minute)
+	return w
+}
+
+// Warnings of an earlier silence do not shorten the next, where the beat between came and went unseen.
+func TestWarningsOfAnEarlierSilence(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		w := twoSilences((*detect.Watch).Check, away)
+		if w.wantFine(t); w.count(mine) != 1 {
+			t.Fatal(w.transcript())
+		}
+		if w = twoSilences(detect.Mutant{Trusting: true}.Check, away); w.wrong == "" {
+			t.Errorf("away %v: it makes no difference: %s", away, w.transcript())
+		} else {
+			t.Log(w.transcript())
+		}
 	}
 }

@@ -156,8 +156,12 @@ func (p *pass) read(m *member, value []byte, asked, answered time.Time) {
 		p.silent(m, asked, answered)
 		m = p.enlist(m.id, beat.Incarnation, p.began)
 	}
-	if m.heard = noNews; beat.Incarnation == m.incarnation && beat.Seq > m.seq { // R6: life is what rises before my eyes
-		m.seq, m.heard = beat.Seq, newBeat
+	switch m.heard = noNews; {
+	case beat.Incarnation != m.incarnation || beat.Seq < m.seq || beat.Seq == 0:
+	case beat.Seq == m.seq:
+		m.heard = lastBeat
+	default: // R6: life is what rises before my eyes
+		m.seq, m.heard, m.blurred = beat.Seq, newBeat, false
 		m.silence.restart(answered)
 		return
 	}
@@ -170,14 +174,17 @@ func (p *pass) silent(m *member, asked, answered time.Time) {
 		p.hush(m, asked, answered)
 		return
 	}
-	counts := m.silence.look(asked, p.limit())
-	if !counts && m.heard == nothing { // while I was away it may have beaten, and the beat expired
+	away := asked.Sub(m.silence.last)
+	m.silence.look(asked, p.limit())
+	if away > p.Policy.TTL && m.heard != lastBeat { // it may have beaten, and the beat expired
+		m.blurred, m.warned = true, 0
 		m.silence.atMost(p.proven())
 	}
 }
 
 // hush begins the silence of one who was never heard.
 func (p *pass) hush(m *member, asked, answered time.Time) {
+	m.blurred = true
 	m.silence.restart(answered)
 	if m.heard != nothing || !m.since.IsZero() {
 		return

@@ -15,16 +15,13 @@ func (s *span) begun() bool { return !s.last.IsZero() }
 // restart begins at a moment that is certainly not too early: when an answer was there.
 func (s *span) restart(at time.Time) { *s = span{from: at, last: at} }
 
-// look is a good look at now. It reports whether the time since the last one counts: only if no look failed meanwhile,
-// and the monitor was not away for longer than limit.
-func (s *span) look(now time.Time, limit time.Duration) (counts bool) {
-	since := now.Sub(s.last)
-	counts = !s.blind && since <= limit
-	if !counts {
+// look is a good look at now. The time since the last one counts only if no look failed meanwhile, and the monitor was not
+// away for longer than limit.
+func (s *span) look(now time.Time, limit time.Duration) {
+	if since := now.Sub(s.last); s.blind || since > limit {
 		s.from = s.from.Add(since)
 	}
 	s.last, s.blind = now, false
-	return counts
 }
 
 // length is what has accumulated up to the last good look.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,11 +114,12 @@ type patient struct {
 	slow        time.Duration // from its registration to its first beat
 
 	died    time.Duration
-	beaten  time.Duration // when the last beat was written, or it registered
-	visible time.Duration // the same, moved by outages of the store
-	lost    bool          // its beat was, or may have been hidden, since
-	shown   bool          // a beat of this incarnation was written
-	old     [][]byte      // every beat that it ever wrote
+	beaten  time.Duration   // when the last beat was written, or it registered
+	visible time.Duration   // the same, moved by outages of the store
+	lost    bool            // its beat was, or may have been hidden, since
+	shown   bool            // a beat of this incarnation was written
+	history []time.Duration // when it beat, or registered
+	old     [][]byte        // every beat that it ever wrote
 	stop    func() bool
 }
 
@@ -161,7 +163,21 @@ func (p *patient) register() {
 	must(log.Append(ctx, entry, ""))
 }
 
-func (p *patient) touch() { p.beaten, p.visible, p.lost = p.w.now(), p.w.now(), false }
+func (p *patient) touch() {
+	p.beaten, p.visible, p.lost = p.w.now(), p.w.now(), false
+	p.history = append(p.history, p.beaten)
+}
+
+// unseen: the store failed at that age, and what was written less than a Check before may have fallen between two looks
+// of everybody, and have expired or been lost since.
+func (p *patient) unseen(failed time.Duration) {
+	for _, at := range slices.Backward(p.history) {
+		if at <= failed-p.w.policy.Check {
+			p.visible -= p.beaten - at
+			return
+		}
+	}
+}
 
 func (p *patient) sealed(r *envelope.Ring) []byte {
 	return must(envelope.AppendHeartbeat(nil, r, &envelope.Heartbeat{
@@ -225,6 +241,7 @@ func (w *ward) outage(lasts time.Duration, loss bool) {
 		return
 	}
 	w.down = true
+	failed := w.now()
 	w.note("the store fails")
 	w.clock.AfterFunc(lasts, func() {
 		w.down = false
@@ -233,6 +250,7 @@ func (w *ward) outage(lasts time.Duration, loss bool) {
 			if lasts > 2*w.policy.Check { // a shorter one may fall between two looks
 				p.visible += lasts
 			}
+			p.unseen(failed)
 			if loss {
 				p.lost = true
 				_, _ = w.mem.Expire(ctx, space.Heartbeat(p.id), 0)

@@ -73,26 +73,51 @@ func (p *pass) due(m *member) bool {
 
 // witness takes in which warnings stand, from the first without a gap. Those behind a gap count when it is closed.
 func (p *pass) witness(m *member, facts []store.Result, answered time.Time) {
-	before := m.warned
-	for m.warned = 0; m.warned < len(facts); m.warned++ {
-		fact, ok := p.fact(m, m.warned+1, facts[m.warned])
+	stand := p.standing(m, facts)
+	same := m.standing.begun() && m.warned <= len(stand) &&
+		(m.warned == 0 || bytes.Equal(facts[m.warned-1].Value, m.fact)) // it did not expire and come again
+	if same {
+		m.standing.look(m.silence.last, p.limit()) // up to there it was silent, too
+	}
+	if m.blurred {
+		stand = stand[:min(len(stand), p.own(m, same))]
+	}
+	if same && m.warned == len(stand) {
+		return
+	}
+	p.count(m, stand)
+	if m.fact = nil; m.warned > 0 {
+		m.fact = facts[m.warned-1].Value
+	}
+	m.standing.restart(answered)
+}
+
+// own is how many warnings count where a beat of m may have come and gone unseen. Those that name the last one that I saw
+// may be of an earlier silence. So each counts only when I would have written it myself.
+func (p *pass) own(m *member, same bool) int {
+	if m.warned == 0 || same && p.due(m) {
+		return m.warned + 1
+	}
+	return m.warned
+}
+
+func (p *pass) count(m *member, stand []warning) {
+	for k := m.warned; k < len(stand); k++ {
+		p.reportWarned(m, k+1, stand[k].By == p.Name && p.Name != "")
+	}
+	m.warned = len(stand)
+}
+
+// standing returns the warnings that stand, up to the first that does not.
+func (p *pass) standing(m *member, facts []store.Result) (stand []warning) {
+	for i, r := range facts {
+		f, ok := p.fact(m, i+1, r)
 		if !ok {
 			break
 		}
-		if m.warned >= before {
-			p.reportWarned(m, m.warned+1, fact.By == p.Name && p.Name != "")
-		}
+		stand = append(stand, f)
 	}
-	var last []byte
-	if m.warned > 0 {
-		last = facts[m.warned-1].Value
-	}
-	if m.warned == before && bytes.Equal(last, m.fact) { // the very same: it did not expire and come again
-		m.standing.look(m.silence.last, p.limit()) // up to there it was silent, too
-		return
-	}
-	m.fact = last
-	m.standing.restart(answered)
+	return stand
 }
 
 // fact verifies warning k. What does not verify is no warning, and is written over.
