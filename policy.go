@@ -48,6 +48,8 @@ func (p Policy) check() error {
 		return errors.New("policy: Beat, Check and Spacing must be positive, Warnings at least 1")
 	case p.TTL < 4*p.Beat:
 		return errors.New("policy: TTL must be at least four Beats: a coordinator is suspended two Beats before it ends")
+	case 2*p.TTL < 3*p.Check:
+		return errors.New("policy: TTL must be at least one and a half Checks, or a beat may come and go unseen")
 	case p.Stale < p.TTL:
 		return errors.New("policy: Stale must be at least TTL, or the living are warned before they are suspended")
 	case p.Stale < p.Beat+2*p.Check:
