@@ -229,7 +229,8 @@ type TaskHandler func(ctx context.Context, t *Task) error
 
 // OnTakeOver offers this coordinator as an heir: h is called, in a goroutine of its own, for every unit that is handed
 // over to it, with its last checkpoint, and with Claiming for units that nobody has owned yet. A unit whose task ended
-// because this coordinator was suspended comes again when it has resumed. ErrInvalidConfig if it has a handler already.
+// because this coordinator was suspended comes again when it has resumed. Others learn of the heir by a heartbeat, which
+// is tried once before OnTakeOver returns. ErrInvalidConfig if it has a handler already.
 // Leave waits for the running handlers.
 func (a *Coordinator) OnTakeOver(h TaskHandler, opts ...Option) error {
 	opt := optionsOf(opts)
@@ -238,7 +239,9 @@ func (a *Coordinator) OnTakeOver(h TaskHandler, opts ...Option) error {
 	}
 	c := a.client
 	c.poller.start()
-	c.run(func() { c.beatAll(c.life, []*Coordinator{a}) }) // others learn of the heir at once
+	ctx, cancel := context.WithTimeout(c.life, c.Policy.Beat)
+	defer cancel()
+	c.beatAll(ctx, []*Coordinator{a})
 	return nil
 }
 
