@@ -31,7 +31,7 @@ type globals struct {
 	Stale  time.Duration `help:"The silence that earns the first warning, if not the preset's."`
 
 	Spacing time.Duration `help:"Time between two warnings, if not the preset's."`
-	Check   time.Duration `help:"Time between two looks of a monitor, if not the preset's."`
+	Check   time.Duration `help:"Time between two looks of a monitor, if not the preset's, or half of --ttl where that is less."`
 
 	AcceptLegacy  bool `help:"Also take signals from the one-slot format of earlier systems."`
 	EmitLegacy    bool `help:"Send in that format: one slot per receiver, the last signal wins, no payload."`
@@ -62,7 +62,7 @@ func (g *globals) policy() coord.Policy {
 	}
 	p.Beat, p.TTL = cmp.Or(g.Beat, p.Beat), cmp.Or(g.TTL, p.TTL)
 	p.Stale = max(cmp.Or(g.Stale, p.Stale), p.TTL)
-	p.Spacing, p.Check = cmp.Or(g.Spacing, p.Spacing), cmp.Or(g.Check, p.Check)
+	p.Spacing, p.Check = cmp.Or(g.Spacing, p.Spacing), cmp.Or(g.Check, min(p.Check, p.TTL/2)) // a beat must be seen
 	p.Window = max(p.Window, time.Duration(p.Warnings)*(p.Spacing+2*p.Check))
 	return p
 }
