@@ -1,27 +1,14 @@
 package envelope
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
 
-// maxID is the length that an id, a type or a kid may have.
-const maxID = 128
+	"github.com/blocking-coordination/coord/internal/keys"
+)
 
-// validID reports whether s matches [A-Za-z0-9][A-Za-z0-9._-]{0,127}: the rule for ids, types and kids. It has neither
-// a colon nor a quote, which the legacy signature and the end of a record rely on.
-func validID[T string | []byte](s T) bool {
-	if len(s) == 0 || len(s) > maxID || !alphanumeric(s[0]) {
-		return false
-	}
-	for i := 1; i < len(s); i++ {
-		if c := s[i]; !alphanumeric(c) && c != '.' && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-func alphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-}
+// validID is the rule for ids, types and kids. It has neither a colon nor a quote, which the legacy signature and the end
+// of a record rely on.
+func validID[T string | []byte](s T) bool { return keys.Valid(s) }
 
 // lowerHex reports whether s is n lower-case hexadecimal digits.
 func lowerHex[T string | []byte](s T, n int) bool {

@@ -27,13 +27,26 @@ func CheckID(id string) error {
 	case !alphanumeric(id[0]):
 		return fmt.Errorf("%w: %q must begin with a letter or a digit", ErrInvalidID, id)
 	}
-	for i := range len(id) {
-		if c := id[i]; !alphanumeric(c) && c != '.' && c != '_' && c != '-' {
-			return fmt.Errorf("%w: %q may only hold letters, digits and . _ -", ErrInvalidID, id)
-		}
+	if !Valid(id) {
+		return fmt.Errorf("%w: %q may only hold letters, digits and . _ -", ErrInvalidID, id)
 	}
 	return nil
 }
+
+// Valid reports whether id satisfies CheckID.
+func Valid[T string | []byte](id T) bool {
+	if len(id) == 0 || len(id) > MaxID || !alphanumeric(id[0]) {
+		return false
+	}
+	for i := 1; i < len(id); i++ {
+		if !legal(id[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func legal(c byte) bool { return alphanumeric(c) || c == '.' || c == '_' || c == '-' }
 
 func alphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
