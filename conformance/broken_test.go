@@ -35,7 +35,6 @@ type broken struct {
 	mu   sync.Mutex // for the use of mutants
 	memo map[string][]byte
 	ttls map[string]time.Duration
-	last time.Duration
 }
 
 func newBroken(mutate func(*broken)) *broken {

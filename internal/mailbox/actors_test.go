@@ -166,7 +166,6 @@ type receiver struct {
 	highest          map[string]uint64
 	heard            int // hints
 	superseded       bool
-	last             bool
 }
 
 // spawnReceiver starts a life of the receiver; where it crashes, the next one.
