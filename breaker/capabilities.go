@@ -43,6 +43,14 @@ func (l *lateIndex) Count(ctx context.Context, index string) (n int64, err error
 	return n, err
 }
 
+func (l *lateIndex) Counts(ctx context.Context, index string, members ...string) (counts []int64, err error) {
+	err = l.to.do(ctx, "Counts", index, func(ctx context.Context) (err error) {
+		counts, err = l.inner.Counts(ctx, index, members...)
+		return err
+	})
+	return counts, err
+}
+
 func (l *lateIndex) Late(ctx context.Context, index string, count int64, limit int) (members []string, err error) {
 	err = l.to.do(ctx, "Late", index, func(ctx context.Context) (err error) {
 		members, err = l.inner.Late(ctx, index, count, limit)

@@ -66,6 +66,13 @@ func (c *capable) Count(ctx context.Context, index string) (int64, error) {
 	return c.mem.Count(ctx, index)
 }
 
+func (c *capable) Counts(ctx context.Context, index string, members ...string) ([]int64, error) {
+	if err := c.meet(ctx); err != nil {
+		return nil, err
+	}
+	return c.mem.Counts(ctx, index, members...)
+}
+
 func (c *capable) Late(ctx context.Context, index string, count int64, limit int) ([]string, error) {
 	if err := c.meet(ctx); err != nil {
 		return nil, err
@@ -85,12 +92,14 @@ func through(ctx context.Context, caps store.Capabilities) map[string]error {
 	append1 := store.Append{Tail: "t", TailTTL: time.Hour, Entry: "e", TTL: time.Hour}
 	_, appended := caps.Append.Append(ctx, append1)
 	_, counted := caps.Late.Count(ctx, "i")
+	_, counts := caps.Late.Counts(ctx, "i", "m")
 	_, late := caps.Late.Late(ctx, "i", 1, 1)
 	return map[string]error{
 		"Batch":  store.FirstError(caps.Batch.Batch(ctx, []store.Op{store.IncrOp("n"), store.GetOp("none")})),
 		"Append": appended,
 		"Touch":  caps.Late.Touch(ctx, "i", time.Hour, "m"),
 		"Count":  counted,
+		"Counts": counts,
 		"Late":   late,
 		"Drop":   caps.Late.Drop(ctx, "i", "m"),
 	}

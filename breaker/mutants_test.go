@@ -37,9 +37,11 @@ func TestMutants(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if finds(t, tt.check, tt.build) == nil {
+			found := finds(t, tt.check, tt.build)
+			if found == nil {
 				t.Fatal("not found")
 			}
+			t.Logf("counted 1 mutants: %v", found)
 		})
 	}
 }
@@ -52,7 +54,7 @@ func below(f func(store.Store) store.Store) build {
 	return func(s store.Store, opts ...breaker.Option) store.Store { return breaker.Wrap(f(s), opts...) }
 }
 
-// retryLoop is the walkthrough's "circuit breaker".
+// retryLoop is what often goes by the name of circuit breaker.
 func retryLoop(s store.Store, _ ...breaker.Option) store.Store { return loop{s} }
 
 type loop struct{ store.Store }

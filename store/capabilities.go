@@ -43,14 +43,16 @@ const (
 	OpIncr
 	OpExpire
 	OpPublish // a hint; does nothing where the store has none, and never fails the batch
+	OpTouch   // of the late index; does nothing where the store has none
 )
 
-// Op is one operation of a batch. Build it with SetEXOp, GetOp, IncrOp, ExpireOp or PublishOp.
+// Op is one operation of a batch. Build it with SetEXOp, GetOp, IncrOp, ExpireOp, PublishOp or TouchOp.
 type Op struct {
-	Kind  OpKind
-	Key   string        // for OpPublish the channel
-	Value []byte        // for OpSetEX the value, for OpPublish the payload
-	TTL   time.Duration // for OpSetEX and OpExpire
+	Kind    OpKind
+	Key     string        // for OpPublish the channel, for OpTouch the index
+	Value   []byte        // for OpSetEX the value, for OpPublish the payload
+	TTL     time.Duration // for OpSetEX, OpExpire and OpTouch
+	Members []string      // for OpTouch
 }
 
 // SetEXOp is Store.SetEX as part of a batch.
@@ -70,6 +72,12 @@ func ExpireOp(key string, ttl time.Duration) Op { return Op{Kind: OpExpire, Key:
 // PublishOp is Hinter.Publish as part of a batch.
 func PublishOp(channel string, payload []byte) Op {
 	return Op{Kind: OpPublish, Key: channel, Value: payload}
+}
+
+// TouchOp is LateIndex.Touch as part of a batch. It may fail with an error that wraps errors.ErrUnsupported: then nothing
+// happened, and Touch alone is the way.
+func TouchOp(index string, ttl time.Duration, members ...string) Op {
+	return Op{Kind: OpTouch, Key: index, TTL: ttl, Members: members}
 }
 
 // Result is the outcome of one Op.
@@ -96,7 +104,7 @@ type Append struct {
 	Entry   string        // key prefix; the ticket in decimal is appended to it
 	Value   []byte        // the entry
 	TTL     time.Duration // of the entry
-	Channel string        // where to publish Hint(ticket, Value) afterwards; empty: nowhere
+	Channel string        // where to publish AppendHint(ticket, Value) afterwards; empty: nowhere
 }
 
 // Appender appends in one trip.
@@ -137,6 +145,8 @@ type LateIndex interface {
 	Touch(ctx context.Context, index string, ttl time.Duration, members ...string) error
 	// Count returns the index's count; 0 where there is none.
 	Count(ctx context.Context, index string) (int64, error)
+	// Counts returns the last count of each of members, in their order; 0 for one that the index does not hold.
+	Counts(ctx context.Context, index string, members ...string) ([]int64, error)
 	// Late returns up to limit members whose last count is <= count, the lowest first.
 	Late(ctx context.Context, index string, count int64, limit int) ([]string, error)
 	// Drop removes members from the index.

@@ -16,7 +16,7 @@ func Batch(ctx context.Context, s Store, ops []Op) []Result {
 	}
 	results := make([]Result, len(ops))
 	for i, op := range ops {
-		results[i] = doOne(ctx, s, caps.Hints, op)
+		results[i] = doOne(ctx, s, caps, op)
 		if err := results[i].Err; err != nil && !Permanent(err) {
 			for j := i + 1; j < len(ops); j++ {
 				results[j].Err = err
@@ -27,7 +27,7 @@ func Batch(ctx context.Context, s Store, ops []Op) []Result {
 	return results
 }
 
-func doOne(ctx context.Context, s Store, hints Hinter, op Op) (r Result) {
+func doOne(ctx context.Context, s Store, caps Capabilities, op Op) (r Result) {
 	switch op.Kind {
 	case OpSetEX:
 		r.Err = s.SetEX(ctx, op.Key, op.Value, op.TTL)
@@ -38,8 +38,12 @@ func doOne(ctx context.Context, s Store, hints Hinter, op Op) (r Result) {
 	case OpExpire:
 		r.OK, r.Err = s.Expire(ctx, op.Key, op.TTL)
 	case OpPublish:
-		if hints != nil {
-			_ = hints.Publish(ctx, op.Key, op.Value) // a lost hint is not an error
+		if caps.Hints != nil {
+			_ = caps.Hints.Publish(ctx, op.Key, op.Value) // a lost hint is not an error
+		}
+	case OpTouch:
+		if caps.Late != nil {
+			r.Err = caps.Late.Touch(ctx, op.Key, op.TTL, op.Members...)
 		}
 	}
 	return r

@@ -1,8 +1,8 @@
 // Package store is the contract between coord and whatever keeps its state: five operations that every driver has,
 // and a few optional capabilities that make the same protocol faster. The protocol is correct on the five alone.
 //
-// A driver neither retries nor logs; that is the caller's business (see package breaker). Prove a driver with one call
-// to conformance.Run.
+// A driver neither retries nor logs; that is the caller's business (see package breaker). Prove a driver with
+// conformance.Run and conformance.RunProtocol.
 package store
 
 import (

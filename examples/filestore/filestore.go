@@ -37,7 +37,8 @@ type record struct {
 }
 
 // Open returns a store in dir, which it creates where it is missing. The processes' clocks must agree: outside tests, pass
-// store.SystemClock. There is nothing to close. After a power failure the last writes may be missing.
+// store.SystemClock. There is nothing to close. What was written outlives every process; after a power failure the last
+// writes may be missing, but none is there by half.
 func Open(dir string, clock store.Clock) (*Store, error) {
 	return &Store{dir, clock}, os.MkdirAll(dir, 0o700)
 }
@@ -96,7 +97,7 @@ func (s *Store) Keys(ctx context.Context, prefix string) (keys []string, err err
 		var r record
 		if r, err = s.read(ctx, filepath.Join(s.dir, files[i])); r.Alive && strings.HasPrefix(string(r.Key), prefix) {
 			keys = append(keys, string(r.Key))
-		} else if err == nil && !r.Alive {
+		} else if err == nil && !r.Alive && r.Key != nil {
 			err = s.update(ctx, string(r.Key), func(*record) error { return nil })
 		}
 	}
@@ -111,16 +112,15 @@ func (s *Store) deadline(ttl time.Duration) int64 { // rounded up: nobody dies e
 	return s.clock.Now().UnixMilli() + ttl.Milliseconds() + 1
 }
 
-// read returns the record in a file; where there is none, or a dead one, it is not Alive.
+// read returns the record in a file; where there is none, or a dead one, it is not Alive. One that is damaged counts as
+// missing: it can be written again, and an audit shows the others.
 func (s *Store) read(ctx context.Context, path string) (r record, err error) {
 	if ctx.Err() != nil {
 		return r, context.Cause(ctx)
 	}
 	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
-	} else if err == nil {
-		err = json.Unmarshal(b, &r)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && json.Unmarshal(b, &r) != nil {
+		return record{}, nil
 	}
 	r.Alive = r.Alive && (r.Deadline == 0 || s.clock.Now().UnixMilli() <= r.Deadline)
 	return r, err
@@ -150,13 +150,19 @@ func (s *Store) update(ctx context.Context, key string, f func(*record) error) e
 	return err
 }
 
-// write replaces a file by renaming another over it, so that a reader sees one or the other and never a half.
+// write replaces a file by renaming another over it, so that a reader sees one or the other and never a half. It is synced
+// first, or a power failure could leave the new name with nothing in it.
 func (s *Store) write(path string, r record) error {
 	if !r.Alive {
 		return os.RemoveAll(path) // no error where it is missing
 	}
 	b, _ := json.Marshal(r) // cannot fail: bytes and numbers
-	if err := os.WriteFile(path+".next", b, 0o600); err != nil {
+	next, err := os.OpenFile(path+".next", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(b)
+	if err = errors.Join(err, next.Sync(), next.Close()); err != nil {
 		return err
 	}
 	return os.Rename(path+".next", path)

@@ -17,7 +17,7 @@ func (s *Store) Capabilities() store.Capabilities {
 type withoutBatch struct{ *Store }
 
 func (s withoutBatch) Capabilities() store.Capabilities {
-	return store.Capabilities{Hints: s.Store}
+	return store.Capabilities{Hints: s.Store, Late: s.Store}
 }
 
 // Batch implements store.Batcher. In memory a trip costs nothing, so it is the fallback: one operation after another.
@@ -51,11 +51,11 @@ func (s *Store) append(a store.Append) (int64, []*subscription, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	n, err := s.next(a.Tail, now)
+	e, n, err := s.next(a.Tail, now)
 	if err != nil {
 		return 0, nil, err
 	}
-	s.count(a.Tail, n, now).deadline = tail
+	s.count(e, a.Tail, n, now).deadline = tail
 	s.set(entryKey(a.Entry, n), a.Value, now, deadline)
 	return n, s.listening(a.Channel), nil
 }

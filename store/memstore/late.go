@@ -52,6 +52,20 @@ func (s *Store) Count(ctx context.Context, index string) (int64, error) {
 	return 0, nil
 }
 
+// Counts implements store.LateIndex.
+func (s *Store) Counts(ctx context.Context, index string, members ...string) ([]int64, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	counts := make([]int64, len(members))
+	if ix := s.index(index); ix != nil {
+		ix.counts(members, counts)
+	}
+	return counts, nil
+}
+
 // Late implements store.LateIndex. Members of the same count come in the order in which that touch named them. A limit
 // that is not positive returns none.
 func (s *Store) Late(ctx context.Context, index string, count int64, limit int) ([]string, error) {
@@ -105,6 +119,14 @@ func (ix *lateIndex) touch(members []string) {
 			ix.order.Remove(at)
 		}
 		ix.byName[name] = ix.order.PushBack(member{name, ix.count})
+	}
+}
+
+func (ix *lateIndex) counts(members []string, counts []int64) {
+	for i, name := range members {
+		if at := ix.byName[name]; at != nil {
+			counts[i] = at.Value.(member).count
+		}
 	}
 }
 

@@ -101,11 +101,11 @@ func (s *Store) Incr(ctx context.Context, key string) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	n, err := s.next(key, now)
+	e, n, err := s.next(key, now)
 	if err != nil {
 		return 0, err
 	}
-	s.count(key, n, now)
+	s.count(e, key, n, now)
 	return n, nil
 }
 
@@ -163,20 +163,24 @@ func (s *Store) set(key string, value []byte, now, deadline int64) {
 	e.deadline = deadline
 }
 
-func (s *Store) next(key string, now int64) (int64, error) {
+// next returns key's entry, nil where there is none, and the number that comes after what stands there.
+func (s *Store) next(key string, now int64) (*entry, int64, error) {
 	e := s.keys.find(key, now)
 	if e == nil {
-		return 1, nil
+		return nil, 1, nil
 	}
 	n, ok := canonical(e.value)
 	if !ok || n == math.MaxInt64 {
-		return 0, store.ErrNotInteger
+		return nil, 0, store.ErrNotInteger
 	}
-	return n + 1, nil
+	return e, n + 1, nil
 }
 
-func (s *Store) count(key string, n, now int64) *entry {
-	e := s.keys.findOrAdd(key, now)
+// count writes n to e, or to a new entry of key where e is nil.
+func (s *Store) count(e *entry, key string, n, now int64) *entry {
+	if e == nil {
+		e = s.keys.add(key, now)
+	}
 	e.value = strconv.AppendInt(e.value[:0], n, 10)
 	return e
 }

@@ -5,8 +5,8 @@ import "math"
 // never is the deadline of a key without a time to live.
 const never = math.MaxInt64
 
-// swept is how many entries each write looks at to reap the dead. A write adds at most one or two entries, so two
-// looks keep the dead from outnumbering the living for long, at a constant cost.
+// swept is how many entries are looked at, to reap the dead, for each one that is added: two looks keep the dead from
+// outnumbering the living for long, at a constant cost.
 const swept = 2
 
 // entry is a key with its value and its deadline, in nanoseconds since the store's epoch.
@@ -37,10 +37,14 @@ func (t *table) find(key string, now int64) *entry {
 
 // findOrAdd returns the live entry of key, or a new empty one without a time to live.
 func (t *table) findOrAdd(key string, now int64) *entry {
-	t.sweep(now)
 	if e := t.find(key, now); e != nil {
 		return e
 	}
+	return t.add(key, now)
+}
+
+func (t *table) add(key string, now int64) *entry {
+	t.sweep(now)
 	e := &entry{key: key, deadline: never, place: len(t.all)}
 	t.byKey[key] = e
 	t.all = append(t.all, e)

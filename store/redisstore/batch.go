@@ -16,7 +16,7 @@ func (d *driver) Batch(ctx context.Context, ops []store.Op) []store.Result {
 	cmds := make([]redis.Cmder, 0, len(ops))
 	byOp := make([]redis.Cmder, len(ops)) // nil: not sent
 	for i, op := range ops {
-		if byOp[i], results[i].Err = command(ctx, op); byOp[i] != nil {
+		if byOp[i], results[i].Err = d.command(ctx, op); byOp[i] != nil {
 			cmds = append(cmds, byOp[i])
 		}
 	}
@@ -25,14 +25,14 @@ func (d *driver) Batch(ctx context.Context, ops []store.Op) []store.Result {
 	}
 	for i, op := range ops {
 		if byOp[i] != nil {
-			results[i] = result(ctx, op, byOp[i])
+			results[i] = d.result(ctx, op, byOp[i])
 		}
 	}
 	return results
 }
 
 // command returns what to send for op, or why nothing can be sent.
-func command(ctx context.Context, op store.Op) (redis.Cmder, error) {
+func (d *driver) command(ctx context.Context, op store.Op) (redis.Cmder, error) {
 	switch op.Kind {
 	case store.OpSetEX:
 		if op.TTL <= 0 {
@@ -47,6 +47,8 @@ func command(ctx context.Context, op store.Op) (redis.Cmder, error) {
 		return expireCmd(ctx, op.Key, op.TTL), nil
 	case store.OpPublish:
 		return publishCmd(ctx, op.Key, op.Value), nil
+	case store.OpTouch:
+		return d.touchCmd(ctx, op)
 	}
 	return nil, fmt.Errorf("redisstore: operation of unknown kind %d", op.Kind)
 }
@@ -58,9 +60,13 @@ func publishCmd(ctx context.Context, channel string, payload []byte) *redis.IntC
 	return redis.NewIntCmd(ctx, "publish", channel, payload)
 }
 
-func result(ctx context.Context, op store.Op, cmd redis.Cmder) (r store.Result) {
+func (d *driver) result(ctx context.Context, op store.Op, cmd redis.Cmder) (r store.Result) {
 	if op.Kind == store.OpPublish {
 		return r // a lost hint is not an error
+	}
+	if op.Kind == store.OpTouch && refusesScripts(cmd.Err()) {
+		d.noScripts.Store(true)
+		return store.Result{Err: failure(ctx, "TOUCH", op.Key, errNoScripts)}
 	}
 	if r.Err = failure(ctx, names[op.Kind], op.Key, cmd.Err()); r.Err != nil {
 		return r
@@ -78,4 +84,4 @@ func result(ctx context.Context, op store.Op, cmd redis.Cmder) (r store.Result) 
 	return r
 }
 
-var names = [...]string{store.OpSetEX: "SET", store.OpGet: "GET", store.OpIncr: "INCR", store.OpExpire: "PEXPIRE"}
+var names = [...]string{store.OpSetEX: "SET", store.OpGet: "GET", store.OpIncr: "INCR", store.OpExpire: "PEXPIRE", store.OpTouch: "TOUCH"}

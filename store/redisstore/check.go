@@ -22,7 +22,7 @@ const (
 
 // Finding is one answer of Check.
 type Finding struct {
-	Subject  string // what was looked at: "reachable", "version", "persistence", "eviction", "clock", "client"
+	Subject  string // what was looked at: "reachable", "version", "role", "persistence", "eviction", "clock", "client"
 	Severity Severity
 	Detail   string // what was found
 	Advice   string // what to do about it; empty where Severity is OK
@@ -39,7 +39,7 @@ func (s *Store) Check(ctx context.Context) []Finding {
 		return []Finding{{"reachable", Fail, err.Error(), "check the address, the credentials and whether the server runs"}}
 	}
 	found := []Finding{{"reachable", OK, fmt.Sprintf("answered in %v", time.Since(start).Round(10*time.Microsecond)), ""}}
-	found = append(found, s.checkVersion(ctx), s.checkPersistence(ctx), s.checkEviction(ctx), s.checkClock(ctx))
+	found = append(found, s.checkVersion(ctx), s.checkRole(ctx), s.checkPersistence(ctx), s.checkEviction(ctx), s.checkClock(ctx))
 	for _, r := range s.risks {
 		found = append(found, Finding{"client", Warn, r, "change the option, or let redisstore.Open make the client"})
 	}
@@ -48,11 +48,7 @@ func (s *Store) Check(ctx context.Context) []Finding {
 
 func (s *Store) checkVersion(ctx context.Context) Finding {
 	const subject = "version"
-	var info string
-	err := s.ask(ctx, "INFO", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		info, err = c.Info(ctx, "server").Result()
-		return err
-	})
+	info, err := s.info(ctx, "server")
 	if err != nil {
 		return unseen(subject, err, "INFO")
 	}
@@ -61,6 +57,27 @@ func (s *Store) checkVersion(ctx context.Context) Finding {
 		return Finding{subject, Warn, "Redis " + version, "use 6.2 or later: older ones are not tested"}
 	}
 	return Finding{subject, OK, "Redis " + version, ""}
+}
+
+// checkRole: a replica answers whoever reads, and takes no write that lasts.
+func (s *Store) checkRole(ctx context.Context) Finding {
+	const subject = "role"
+	info, err := s.info(ctx, "replication")
+	if err != nil {
+		return unseen(subject, err, "INFO")
+	}
+	if infoField(info, "role") == "slave" {
+		return Finding{subject, Fail, "a replica", "nothing can be written there: give the address of the primary"}
+	}
+	return Finding{subject, OK, "a primary", ""}
+}
+
+func (s *Store) info(ctx context.Context, section string) (info string, err error) {
+	err = s.ask(ctx, "INFO", func(ctx context.Context, c redis.UniversalClient) (err error) {
+		info, err = c.Info(ctx, section).Result()
+		return err
+	})
+	return info, err
 }
 
 // atLeast compares the first two numbers of a version.

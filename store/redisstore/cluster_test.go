@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -61,7 +62,7 @@ func TestConformanceCluster(t *testing.T) {
 func TestClusterSpreads(t *testing.T) {
 	t.Parallel()
 	client := cluster(t)
-	s := New(client, quick)
+	s := New(client) // patient: a hint is lost where a slow machine looks like a dead connection
 	defer func() { _ = s.Close() }()
 	var ops []store.Op
 	var want []string
@@ -115,6 +116,64 @@ func TestClusterSendsNothingTwice(t *testing.T) {
 	s := New(client)
 	defer func() { _ = s.Close() }()
 	checkSentOnce(t, s, direct, proxy)
+}
+
+// The failover of a shard breaks no connection but its own, and the subscription is on another one.
+func TestTheFailoverOfAnyShardIsNoticed(t *testing.T) {
+	t.Parallel()
+	client := cluster(t)
+	keys := map[bool]string{} // by whether they are where the subscription is
+	for i := range 100 {
+		k := strconv.Itoa(i)
+		keys[masterOf(t, client, k) == masterOf(t, client, "c")] = k
+	}
+	elsewhere := masterOf(t, client, keys[false])
+	replica := replicaOf(t, elsewhere)
+	s := New(client, quick)
+	defer func() { _ = s.Close() }()
+	var hints, notices log
+	defer s.Notify(notices.notice)()
+	defer s.Subscribe("c", hints.hint)()
+	eventually(t, "the subscription stands", func() bool { return hints.count("nil") > 0 })
+	before, mine := looks(t, elsewhere), 0
+	eventually(t, "the masters are looked at", func() bool { mine++; return looks(t, elsewhere) > before+mine+1 })
+	if n := notices.count("regressed"); n != 0 {
+		t.Fatalf("%d times another server, and nothing has happened", n)
+	}
+	must(t, replica.Do(t.Context(), "cluster", "failover", "takeover").Err())
+	eventually(t, "the failover is noticed", func() bool { return notices.count("regressed") > 0 })
+}
+
+func masterOf(t *testing.T, client *redis.ClusterClient, key string) *redis.Client {
+	c, err := client.MasterForKey(t.Context(), key)
+	must(t, err)
+	return c
+}
+
+// looks counts how often a server was asked who it is.
+func looks(t *testing.T, c *redis.Client) (n int) {
+	text, err := c.Info(t.Context(), "commandstats").Result()
+	must(t, err)
+	_, _ = fmt.Sscanf(infoField(text, "cmdstat_info"), "calls=%d", &n)
+	return n
+}
+
+// replicaOf starts one and waits until it has everything.
+func replicaOf(t *testing.T, master *redis.Client) *redis.Client {
+	ctx := t.Context()
+	server := redistest.Start(t, redistest.WithoutPersistence(), redistest.WithConfig("cluster-enabled", "yes"))
+	replica := clientOf(t, server.URL())
+	must(t, master.ConfigSet(ctx, "repl-diskless-sync-delay", "0").Err())
+	host, port, _ := net.SplitHostPort(master.Options().Addr)
+	must(t, replica.ClusterMeet(ctx, host, port).Err())
+	id, err := master.ClusterMyID(ctx).Result()
+	must(t, err)
+	eventually(t, "it knows its master", func() bool { return replica.ClusterReplicate(ctx, id).Err() == nil })
+	eventually(t, "it has everything", func() bool {
+		info, _ := replica.Info(ctx, "replication").Result()
+		return infoField(info, "master_link_status") == "up"
+	})
+	return replica
 }
 
 func mastersOf(tb testing.TB, client *redis.ClusterClient) (all []*redis.Client) {

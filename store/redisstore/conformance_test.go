@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -12,40 +13,54 @@ import (
 	"github.com/blocking-coordination/coord/store"
 )
 
-func TestConformanceMiniredis(t *testing.T) {
-	conformance.Run(t, func(tb testing.TB) conformance.Instance {
-		m := redistest.Miniredis(tb)
-		open := func() store.Store { return opened(tb, "redis://"+m.Addr()) }
-		return conformance.Instance{Store: open(), Advance: m.FastForward, Reopen: open}
-	})
+func TestConformanceMiniredis(t *testing.T) { conformance.Run(t, onMiniredis) }
+
+func TestConformanceRedis(t *testing.T) { conformance.Run(t, onRedis(t)) }
+
+func TestProtocolMiniredis(t *testing.T) {
+	t.Parallel()
+	conformance.RunProtocol(t, onMiniredis)
 }
 
-func TestConformanceRedis(t *testing.T) {
+func TestProtocolRedis(t *testing.T) {
+	t.Parallel()
+	conformance.RunProtocol(t, onRedis(t))
+}
+
+func onMiniredis(tb testing.TB) conformance.Instance {
+	m := redistest.Miniredis(tb)
+	open := func() store.Store { return opened(tb, "redis://"+m.Addr()) }
+	return conformance.Instance{Store: open(), Advance: m.FastForward, Reopen: open}
+}
+
+// onRedis opens instances on one server, one after the other.
+func onRedis(t *testing.T) func(testing.TB) conformance.Instance {
 	server := redistest.Start(t, redistest.WithoutPersistence())
-	conformance.Run(t, func(tb testing.TB) conformance.Instance {
+	return func(tb testing.TB) conformance.Instance {
 		client := clientOf(tb, server.URL())
 		must(tb, client.FlushAll(tb.Context()).Err())
 		open := func() store.Store { return opened(tb, server.URL()) }
 		return conformance.Instance{Store: open(), Advance: advance(tb, client), Reopen: open}
-	})
+	}
 }
 
 // advance makes time pass for every key of the suite: it takes d from what they have left to live.
 func advance(tb testing.TB, client redis.UniversalClient) func(time.Duration) {
-	ctx := context.Background()
 	return func(d time.Duration) {
 		tb.Helper()
-		keys := client.Scan(ctx, 0, conformance.KeyPrefix+"*", scanCount).Iterator()
-		for keys.Next(ctx) {
-			left, err := client.PTTL(ctx, keys.Val()).Result()
+		err := shorten.Run(context.Background(), client, nil, conformance.KeyPrefix+"*", d.Milliseconds()).Err()
+		if !errors.Is(err, redis.Nil) {
 			must(tb, err)
-			if left >= 0 { // -1: no time to live, -2: gone meanwhile
-				must(tb, client.PExpire(ctx, keys.Val(), left-d).Err())
-			}
 		}
-		must(tb, keys.Err())
 	}
 }
+
+// shorten is one trip, for time passes as often as anything else happens. A PTTL below 0 is that of a key without one.
+var shorten = redis.NewScript(`
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+	local left = redis.call('PTTL', key)
+	if left >= 0 then redis.call('PEXPIRE', key, left - ARGV[2]) end
+end`)
 
 func opened(tb testing.TB, url string, opts ...Option) *Store {
 	tb.Helper()

@@ -32,10 +32,23 @@ func (d *driver) combine() {
 
 // once marks a command as one that must not be sent again. go-redis asks before each retry, also where its Cluster
 // client would repeat what may have happened, and whatever the settings of a client say.
-type once struct{ redis.Cmder }
+type once struct {
+	redis.Cmder
+	first redis.Cmder // of a pipeline to one server; else nil
+}
 
 // NoRetry is asked by go-redis.
 func (once) NoRetry() bool { return true }
+
+// SetErr is called by go-redis with each answer, in order. It judges the connection of a pipeline by its first command
+// alone, and a connection to a read-only server has to go whichever command met it. What the first one was told there is
+// stale, if it was a read; else its outcome is unknown.
+func (o once) SetErr(err error) {
+	o.Cmder.SetErr(err)
+	if o.first != nil && err != redis.Nil && redis.IsReadOnlyError(err) {
+		o.first.SetErr(err)
+	}
+}
 
 // do sends one command and says what failed.
 func (d *driver) do(ctx context.Context, op, key string, cmd redis.Cmder) error {
@@ -78,12 +91,16 @@ func (d *driver) ask(ctx context.Context, op string, call func(context.Context, 
 func (d *driver) trip(ctx context.Context, cmds []redis.Cmder) {
 	client := d.link.client()
 	if len(cmds) == 1 {
-		_ = client.Process(ctx, once{cmds[0]})
+		_ = client.Process(ctx, once{Cmder: cmds[0]})
 		return
+	}
+	var first redis.Cmder
+	if _, ok := client.(*redis.Client); ok { // others send parts of it to several servers at once
+		first = cmds[0]
 	}
 	pipe := client.Pipeline()
 	for _, c := range cmds {
-		_ = pipe.Process(ctx, once{c})
+		_ = pipe.Process(ctx, once{c, first})
 	}
 	_, err := pipe.Exec(ctx)
 	stampUntouched(cmds, err)

@@ -102,6 +102,25 @@ func TestReconnectionToTheSameServerIsNoRegress(t *testing.T) {
 	}
 }
 
+// A server that answers but denies the subscription is not restored by that: attempts come more and more seldom, until
+// it grants it.
+func TestDeniedSubscription(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.WithoutPersistence())
+	admin := clientOf(t, server.URL())
+	must(t, admin.Do(t.Context(), "acl", "setuser", "deaf", "on", ">pw", "~*", "resetchannels", "+@all").Err())
+	s := opened(t, "redis://deaf:pw@"+server.Addr, quick)
+	var hints, notices log
+	defer s.Notify(notices.notice)()
+	defer s.Subscribe("c", hints.hint)()
+	eventually(t, "the denials are noticed", func() bool { return notices.count("failure") > 3 })
+	if n := notices.count("restored"); n > 0 {
+		t.Errorf("restored %d times, and denied all the while", n)
+	}
+	must(t, admin.Do(t.Context(), "acl", "setuser", "deaf", "&*").Err())
+	eventually(t, "the subscription stands", func() bool { return hints.count("nil") > 0 && notices.count("restored") == 1 })
+}
+
 // A server that is frozen, or cut off without a word, is noticed by its silence.
 func TestSilentSubscriptionIsReplaced(t *testing.T) {
 	t.Parallel()
@@ -111,6 +130,7 @@ func TestSilentSubscriptionIsReplaced(t *testing.T) {
 	defer s.Notify(notices.notice)()
 	defer s.Subscribe("c", hints.hint)()
 	eventually(t, "the subscription stands", func() bool { return hints.count("nil") > 0 })
+	eventually(t, "it is known to whom", func() bool { return connections(t, clientOf(t, server.URL()), "cmd=info ") > 0 })
 	server.Stop()
 	eventually(t, "the silence is noticed", func() bool { return notices.count("failure") > 0 })
 	before := hints.count("nil")
@@ -239,12 +259,15 @@ func TestCheck(t *testing.T) {
 	good := redistest.Start(t)
 	bad := redistest.Start(t, redistest.WithoutPersistence(), redistest.WithConfig("maxmemory-policy", "allkeys-lru"), redistest.WithConfig("maxmemory", "100mb"))
 	weak := redistest.Start(t, redistest.WithConfig("appendfsync", "everysec"), redistest.WithConfig("maxmemory-policy", "allkeys-lru"))
+	replica := redistest.Start(t)
+	must(t, clientOf(t, replica.URL()).ReplicaOf(t.Context(), "127.0.0.1", "1").Err())
 	must(t, clientOf(t, good.URL()).Do(t.Context(), "acl", "setuser", "mute", "on", ">pw", "~*", "&*", "+@all", "-info", "-config", "-time").Err())
 	for url, want := range map[string][]Severity{
-		good.URL():                     {OK, OK, OK, OK, OK},
-		bad.URL():                      {OK, OK, Fail, Fail, OK},
-		weak.URL():                     {OK, OK, Warn, Warn, OK},
-		"redis://mute:pw@" + good.Addr: {OK, Warn, Warn, Warn, Warn},
+		good.URL():                     {OK, OK, OK, OK, OK, OK},
+		replica.URL():                  {OK, OK, Fail, OK, OK, OK},
+		bad.URL():                      {OK, OK, OK, Fail, Fail, OK},
+		weak.URL():                     {OK, OK, OK, Warn, Warn, OK},
+		"redis://mute:pw@" + good.Addr: {OK, Warn, Warn, Warn, Warn, Warn},
 		"redis://127.0.0.1:1":          {Fail},
 	} {
 		found := opened(t, url).Check(context.Background())

@@ -56,6 +56,37 @@ func (k *keeper) stands(h *hints) {
 
 var errAnother = errors.New("redisstore: another server process may answer than before")
 
+// lookEvery is how many periods of the subscription's pings pass between two looks at a Cluster's masters.
+const lookEvery = 5
+
+// watch looks at the masters now and then, where there are several: the failover of one that does not carry the
+// subscription breaks no connection of ours.
+func (k *keeper) watch(ctx context.Context, h *hints) {
+	if _, ok := h.link.client().(sharded); !ok {
+		return
+	}
+	tick := time.NewTicker(lookEvery * h.set.pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			k.look(ctx, h)
+		}
+	}
+}
+
+// look tells nothing of masters that do not answer, or do not say who they are: what there is to tell keeps.
+func (k *keeper) look(ctx context.Context, h *hints) {
+	id, err := identity(ctx, h.link.client(), h.set.timeout)
+	if err != nil || id == k.server {
+		return
+	}
+	k.server = id
+	h.news.tell(store.Notice{Kind: store.NoticeRegressed, Err: errAnother})
+}
+
 // identify compares the server with that of the session before. One that does not say who it is may be another one.
 func (k *keeper) identify(ctx context.Context, h *hints) error {
 	id, err := identity(ctx, h.link.client(), h.set.timeout)
@@ -87,8 +118,11 @@ func identity(ctx context.Context, client redis.UniversalClient, timeout time.Du
 		ids = append(ids, id)
 		return err
 	})
+	if err != nil {
+		return "", err
+	}
 	slices.Sort(ids)
-	return strings.Join(ids, " "), err
+	return strings.Join(ids, " "), nil
 }
 
 func runID(ctx context.Context, c redis.UniversalClient) (string, error) {

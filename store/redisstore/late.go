@@ -18,16 +18,32 @@ func (d *driver) Touch(ctx context.Context, index string, ttl time.Duration, mem
 	if ttl <= 0 {
 		return failure(ctx, "TOUCH", index, store.ErrInvalidTTL)
 	}
+	_, err := d.run(ctx, "TOUCH", touchScript, []string{index, countKey(index)}, touchArgs(ttl, members)...)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return d.touchInTwo(ctx, index, ttl, members)
+	}
+	return err
+}
+
+func touchArgs(ttl time.Duration, members []string) []any {
 	args := make([]any, 1, 1+len(members))
 	args[0] = millis(ttl)
 	for _, m := range members {
 		args = append(args, m)
 	}
-	_, err := d.run(ctx, "TOUCH", touchScript, []string{index, countKey(index)}, args...)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return d.touchInTwo(ctx, index, ttl, members)
+	return args
+}
+
+// touchCmd calls the script by its text: in the midst of a batch there is no second attempt for a server that does not
+// know its digest.
+func (d *driver) touchCmd(ctx context.Context, op store.Op) (redis.Cmder, error) {
+	switch {
+	case op.TTL <= 0:
+		return nil, failure(ctx, "TOUCH", op.Key, store.ErrInvalidTTL)
+	case d.noScripts.Load():
+		return nil, failure(ctx, "TOUCH", op.Key, errNoScripts)
 	}
-	return err
+	return touchScript.command(ctx, "eval", []string{op.Key, countKey(op.Key)}, touchArgs(op.TTL, op.Members)), nil
 }
 
 // touchInTwo may let another touch in between: a member's count is then lower than it could be, so it is a candidate a
@@ -62,6 +78,25 @@ func (d *driver) Count(ctx context.Context, index string) (int64, error) {
 		return 0, nil
 	}
 	return cmd.Val(), err
+}
+
+// Counts implements store.LateIndex in one trip.
+func (d *driver) Counts(ctx context.Context, index string, members ...string) ([]int64, error) {
+	counts, cmds := make([]int64, len(members)), make([]redis.Cmder, len(members))
+	for i, m := range members {
+		cmds[i] = redis.NewFloatCmd(ctx, "zscore", index, m)
+	}
+	if len(cmds) > 0 {
+		d.send(ctx, cmds...)
+	}
+	for i, c := range cmds {
+		err := failure(ctx, "COUNTS", index, c.Err())
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		counts[i] = int64(c.(*redis.FloatCmd).Val())
+	}
+	return counts, nil
 }
 
 // Late implements store.LateIndex. Members of the same count come in the order of their names. A limit that is not

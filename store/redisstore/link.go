@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ const renewPause = time.Second
 type link struct {
 	dial      func() redis.UniversalClient // nil: borrowed, never replaced and never closed
 	onDemoted func()                       // called by whoever finds the server read-only
+	timeout   time.Duration                // of dropping connections one by one
 
 	mu      sync.Mutex
 	current atomic.Value // of holder
@@ -31,27 +33,55 @@ func newLink(dial func() redis.UniversalClient) *link {
 	return l
 }
 
-func borrow(client redis.UniversalClient) *link {
-	l := &link{}
+func borrow(client redis.UniversalClient, timeout time.Duration) *link {
+	l := &link{timeout: timeout}
 	l.current.Store(holder{client})
 	return l
 }
 
 func (l *link) client() redis.UniversalClient { return l.current.Load().(holder).UniversalClient }
 
-// renew drops the pool, so that the next operation resolves the name again, and reports whether it did. A borrowed client
-// drops connections to a read-only server itself, one by one, or follows its Sentinel or Cluster.
+// renew drops the pool, so that the next operation resolves the name again, and reports whether it did. Of a borrowed
+// client for one server it drops the idle connections, and one in use goes when it meets READONLY (see once); the other
+// clients follow their Cluster.
 func (l *link) renew() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.dial == nil || l.closed || time.Since(l.renewed) < renewPause {
+	if !l.due() {
 		return false
 	}
-	l.renewed = time.Now()
+	if l.dial == nil {
+		return l.sweep()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
 	old := l.client()
 	l.current.Store(holder{l.dial()})
 	_ = old.Close()
 	return true
+}
+
+func (l *link) due() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.renewed) < renewPause {
+		return false
+	}
+	l.renewed = time.Now()
+	return true
+}
+
+// sweep drops the idle connections of a client for one server, and reports whether it is one.
+func (l *link) sweep() bool {
+	client, ok := l.client().(*redis.Client)
+	if ok {
+		ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
+		defer cancel()
+		dropIdle(ctx, client)
+		dropPipelines(ctx, client)
+	}
+	return ok
 }
 
 // demoted reports a read-only server.

@@ -121,6 +121,9 @@ func harden(o *redis.Options, timeout time.Duration) {
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.PipelinePoolSize = -1 // pipelines on the same connections: they are most of what we send
+	if o.TLSConfig == nil {
+		o.Dialer = dial(o)
+	}
 }
 
 // dialTimeout ends before the operation does, which can then say that it was the dialling that took so long.

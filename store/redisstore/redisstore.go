@@ -72,9 +72,13 @@ func Open(_ context.Context, url string, opts ...Option) (*Store, error) {
 
 // New returns a Store on client, which stays the caller's: Close does not close it. Its risky settings are reported by
 // Risks, and once to the logger of WithLogger. Once shares client's pool.
+//
+// Where the server of a *redis.Client turns read-only, because another one was made the primary, the connection that met
+// it and the idle ones are dropped, so that client looks its server's name up again; a connection that was in use just
+// then follows when it is next written on. Open replaces all of them at once.
 func New(client redis.UniversalClient, opts ...Option) *Store {
 	set := newSettings(opts)
-	borrowed := borrow(client)
+	borrowed := borrow(client, set.timeout)
 	s := build(set, borrowed, borrowed)
 	s.risks = risks(client, set.timeout)
 	for _, r := range s.risks {
@@ -139,6 +143,7 @@ func (s *Store) Subscribe(channel string, fn func(payload []byte)) (cancel func(
 }
 
 // Notify implements store.Notifier: failures and recoveries of the subscription's connection, and NoticeRegressed where
-// the server behind a new connection is not the process that it was before, or does not say. Without a subscription
-// there is nothing to notice. Operations report their own errors.
+// the server behind a new connection is not the process that it was before, or does not say; in Cluster also, about ten
+// seconds later at most, where any master is another process than before. Without a subscription there is nothing to
+// notice. Operations report their own errors.
 func (s *Store) Notify(fn func(store.Notice)) (cancel func()) { return s.news.notify(fn) }

@@ -19,30 +19,53 @@ var (
 	errDemoted = errors.New("redisstore: the server turned read-only")
 )
 
-// session is one connection. The keeper's goroutine writes to it, a second one reads.
+// session is one connection. The keeper's goroutine writes to it, a second one reads, and in Cluster a third one looks at
+// the other masters.
 type session struct {
 	hints *hints
 	conn  *redis.PubSub
 	heard atomic.Int64 // when the reader last read anything, as time.Duration since start
 	start time.Time
-	ended chan error // the reader's last words
+	first chan struct{} // the server has confirmed a subscription
+	ended chan error    // the reader's last words
 }
 
 // session connects, subscribes to everything, and serves until the connection dies or ctx ends.
 func (h *hints) session(ctx context.Context, k *keeper, wake, redo <-chan struct{}) error {
-	s := &session{hints: h, conn: h.link.client().Subscribe(ctx), start: time.Now(), ended: make(chan error, 1)}
-	var reader sync.WaitGroup
-	defer reader.Wait()
+	s := &session{hints: h, conn: h.link.client().Subscribe(ctx), start: time.Now()}
+	s.first, s.ended = make(chan struct{}, 1), make(chan error, 1)
+	ctx, stop := context.WithCancel(ctx)
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer stop()
 	defer func() { _ = s.conn.Close() }() // this also ends the reader
 	if err := s.tell(ctx, h.everything(ctx), s.conn.Subscribe); err != nil {
 		return failure(ctx, "SUBSCRIBE", "", err)
 	}
-	reader.Go(func() { s.ended <- s.read(ctx) })
+	others.Go(func() { s.ended <- s.read(ctx) })
 	if err := k.identify(ctx, h); err != nil {
 		return err
 	}
+	if err := s.confirmed(ctx); err != nil {
+		return failure(ctx, "SUBSCRIBE", "", err)
+	}
 	k.stands(h)
+	others.Go(func() { k.watch(ctx, h) })
 	return s.write(ctx, wake, redo)
+}
+
+// confirmed waits until the server has confirmed a subscription: it may answer everything else and deny that.
+func (s *session) confirmed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.hints.set.timeout, errSilent)
+	defer cancel()
+	select {
+	case <-s.first:
+		return nil
+	case err := <-s.ended:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // write tells the server what changes, and asks it for a sign of life when there was none for a period.
@@ -113,6 +136,7 @@ func (s *session) read(ctx context.Context) error {
 			s.hints.deliver(m.Channel, m.Payload)
 		case *redis.Subscription:
 			if m.Kind == "subscribe" {
+				poke(s.first)
 				s.hints.missed(m.Channel)
 			}
 		}
