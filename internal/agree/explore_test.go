@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/blocking-coordination/coord/internal/proof"
+	"github.com/blocking-coordination/coord/internal/sim"
 )
 
 // explorer walks all runs of a scope depth first. A run is a list of choices and is replayed from the start; a state that
@@ -45,7 +47,7 @@ func (e *explorer) pick(_ string, n int) int {
 func (e *explorer) explore(limit int) (wrong string, complete bool) {
 	for len(e.seen) < limit {
 		e.runs++
-		if wrong := e.once(false); wrong != "" {
+		if wrong := e.once(); wrong != "" {
 			return e.explain(), true
 		}
 		if !e.advance() {
@@ -55,28 +57,36 @@ func (e *explorer) explore(limit int) (wrong string, complete bool) {
 	return "", false
 }
 
-func (e *explorer) once(trace bool) (wrong string) {
+func (e *explorer) once() (wrong string) {
 	e.depth = 0
 	w := newWorld(e.scope, e.proc, e.pick)
 	defer w.close()
-	w.trace = trace
 	for w.step() {
 		if e.depth < len(e.path) {
 			continue
 		}
-		if e.known(w) && !trace {
+		if e.known(w) {
 			break
 		}
 		w.lone(e.proc.run)
 	}
-	if trace {
-		return w.wrong + "\n" + strings.Join(w.trail, "\n")
-	}
 	return w.wrong
 }
 
-// explain replays the last run and tells it.
-func (e *explorer) explain() string { return e.once(true) }
+// explain tells how the last run went wrong.
+func (e *explorer) explain() string {
+	var tape []int
+	for _, c := range e.path[:e.depth] {
+		tape = append(tape, c.taken)
+	}
+	return plainest(tape, func(pick func(string, int) int) string { return e.scope.play(e.proc, pick) })
+}
+
+// plainest tells of the plainest run it finds that goes wrong as the one on the tape does.
+func plainest(tape []int, play func(pick func(string, int) int) (wrong string)) string {
+	tape = sim.Shrink(tape, 1000, func(c sim.Chooser) bool { return play(c.Choose) != "" })
+	return play(sim.Replay(tape).Choose)
+}
 
 func (e *explorer) advance() bool {
 	for len(e.path) > 0 {
@@ -152,7 +162,7 @@ var largeScopes = []scope{
 	{procs: 3, attempts: 2, tickets: 5, faults: 2, switches: 1},
 }
 
-// The deep ones take minutes. Run them by COORD_EXPLORE=1 after every change of the procedure.
+// The deep ones take minutes. Run them by -coord.long after every change of the procedure.
 var deepScopes = []scope{
 	{procs: 2, attempts: 2, tickets: 4, faults: 1, cleaners: 1, switches: -1},
 	{procs: 3, attempts: 2, tickets: 5, faults: 1, cleaners: 1, switches: 2},
@@ -163,10 +173,10 @@ var deepScopes = []scope{
 
 func chosenScopes() []scope {
 	all := slices.Clone(smallScopes)
-	if thorough {
+	if proof.Slow == 1 {
 		all = append(all, largeScopes...)
 	}
-	if os.Getenv("COORD_EXPLORE") != "" {
+	if *proof.Long {
 		all = append(all, deepScopes...)
 	}
 	return all
@@ -180,7 +190,7 @@ func TestExhaustively(t *testing.T) {
 			if wrong != "" || !complete {
 				t.Fatalf("complete: %v, wrong: %s", complete, wrong)
 			}
-			t.Logf("%d states in %d runs", len(e.seen), e.runs)
+			t.Logf("counted %d states; all of them: %v; in %d runs", len(e.seen), complete, e.runs)
 		})
 	}
 }
@@ -199,30 +209,41 @@ func TestDrawn(t *testing.T) {
 const walks = 20_000
 
 func TestRandomWalks(t *testing.T) {
-	for seed := range uint64(walks) {
-		if wrong := walk(real, seeded(seed)); wrong != "" {
-			t.Fatalf("seed %d: %s", seed, wrong)
+	n := uint64(walks / proof.Slow)
+	if *proof.Long {
+		n *= 100
+	}
+	for i := range n {
+		seed := proof.Seed(i)
+		tape := &sim.Recorder{Chooser: seeded(seed)}
+		if walk(real, tape.Choose) != "" {
+			t.Fatalf("seed %d: %s", seed, plainest(tape.Tape, func(pick func(string, int) int) string { return walk(real, pick) }))
 		}
 	}
+	t.Logf("counted %d runs", n)
 }
 
 // seeded picks to go on, without a fault, more often than not.
-func seeded(seed uint64) func(string, int) int {
-	r := rand.New(rand.NewPCG(seed, 0))
-	return func(_ string, n int) int {
-		if r.IntN(2) == 0 {
-			return 0
-		}
-		return r.IntN(n)
+func seeded(seed uint64) sim.Chooser { return picker{rand.New(rand.NewPCG(seed, 0))} }
+
+type picker struct{ r *rand.Rand }
+
+func (p picker) Choose(_ string, n int) int {
+	if p.r.IntN(2) == 0 {
+		return 0
 	}
+	return p.r.IntN(n)
 }
 
-// walk is one run to its end.
+// walk is one run to its end, in a scope that is picked, too.
 func walk(p procedures, pick func(string, int) int) (wrong string) {
-	sc := scope{
+	return scope{
 		procs: 2 + pick("procs", 3), attempts: 1 + pick("attempts", 4), tickets: 9,
 		faults: pick("faults", 5), cleaners: pick("cleaners", 3), switches: -1,
-	}
+	}.play(p, pick)
+}
+
+func (sc scope) play(p procedures, pick func(string, int) int) (wrong string) {
 	w := newWorld(sc, p, pick)
 	defer w.close()
 	w.trace = true

@@ -39,12 +39,17 @@ func AppendAck(dst []byte, r *Ring, a *Ack) ([]byte, error) {
 		return dst, err
 	}
 	start := len(dst)
-	out := slices.Grow(dst, room+sizeOf(len(a.Reason)+len(a.Result)))
+	out := slices.Grow(dst, room+a.strings()+sizeOf(len(a.Reason)+len(a.Result)))
 	out = r.finish(appendAckBody(out, a), start, KindAck, []string{a.Sender, a.SignalID})
 	if len(out)-start > MaxSize {
 		return dst, refuse(TooLarge, "an acknowledgement of more than 64 KiB")
 	}
 	return out, nil
+}
+
+// strings is how long the strings are that grow with what users name.
+func (a *Ack) strings() int {
+	return len(a.SignalID) + len(a.Digest) + len(a.Sender) + len(a.Receiver) + len(a.Session)
 }
 
 // check refuses what OpenAck would refuse, or what JSON would alter.

@@ -3,6 +3,8 @@ package envelope
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -17,14 +19,18 @@ type scanner struct {
 	bad  bool
 }
 
-// scan begins. headEnd begins the member that is best not kept alive by the strings before it: the large one.
+// scan begins. headEnd begins the member that is best not kept alive by the strings before it, if that is a large one.
 func scan(data []byte, headEnd string) scanner {
-	n := bytes.Index(data, []byte(headEnd))
-	if n < 0 {
-		n = len(data)
+	n := max(len(data)-tailLen, 0)
+	if n > smallHead {
+		if i := bytes.Index(data, []byte(headEnd)); i >= 0 {
+			n = i
+		}
 	}
 	return scanner{data: data, head: string(data[:n]), sep: '{'}
 }
+
+const smallHead = 640 // so much is copied without a look at what it is
 
 // next goes to the value of the next member and reports whether there is one.
 func (s *scanner) next() bool {
@@ -55,22 +61,55 @@ func (s *scanner) expect(literal string) {
 
 // quoted steps over a string without escapes and returns where its content is; of a bad one, nowhere.
 func (s *scanner) quoted() (start, end int) {
-	start = s.pos + 1
-	var seen byte
-	for end = start; end < len(s.data); end++ {
-		c := s.data[end]
-		if c < ' ' || c == '"' || c == '\\' {
-			break
-		}
-		seen |= c
+	if s.pos >= len(s.data) || s.data[s.pos] != '"' {
+		s.bad = true
+		return 0, 0
 	}
-	whole := end < len(s.data) && s.data[s.pos] == '"' && s.data[end] == '"'
-	if !whole || seen >= utf8.RuneSelf && !utf8.Valid(s.data[start:end]) {
+	start = s.pos + 1
+	end = start + plainASCII(s.data[start:])
+	if end < len(s.data) && s.data[end] >= utf8.RuneSelf {
+		if end = start + unescaped(s.data[start:]); !utf8.Valid(s.data[start:end]) {
+			s.bad = true
+			return 0, 0
+		}
+	}
+	if end == len(s.data) || s.data[end] != '"' {
 		s.bad = true
 		return 0, 0
 	}
 	s.pos = end + 1
 	return start, end
+}
+
+// unescaped is how many bytes of b come before the first that cannot stand for itself in a JSON string.
+func unescaped(b []byte) int {
+	for i, c := range b {
+		if c < ' ' || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// plainASCII is unescaped, but stops at what is not ASCII too. It looks at eight bytes at once: a byte is flagged by its
+// highest bit, and the lowest flag is always a true one.
+func plainASCII(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := w^('"'*ones), w^('\\'*ones)
+		flags := (quote-ones)&^quote | (slash-ones)&^slash | (w-' '*ones)&^w | w
+		if flags &= tops; flags != 0 {
+			return i + bits.TrailingZeros64(flags)/8
+		}
+	}
+	for ; i < len(b); i++ {
+		if c := b[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return i
 }
 
 // str reads a string without escapes.

@@ -1,5 +1,5 @@
 // Package envelope is what coordinators write to the store: signed records that a person can read, the key ring that
-// signs and verifies them, and the format of the walkthrough for those who still speak it.
+// signs and verifies them, and the legacy format for those who still speak it.
 //
 // The package does no I/O, reads no clock and draws no random numbers: the time is passed in, and so are ids and
 // sessions. Nothing here starts a goroutine, and nothing is shared but the ring, which is immutable. The only
@@ -56,7 +56,7 @@
 //	            [to{incarnation session}] [round] [replyTo] [trace] [payload | payloadBase64]
 //	ack         v signalId digest senderId receiverId incarnation session timestamp status(ok | rejected)
 //	            [reason] [result | resultBase64]
-//	heartbeat   v coordinatorId incarnation session seq timestamp status
+//	heartbeat   v coordinatorId incarnation session seq timestamp status [waits[{since [on[]] [types[]] [round]}]]
 //	member      v coordinatorId incarnation session
 //	cursor      v receiverId ticket [generation]
 //
@@ -71,9 +71,10 @@
 // # Keys
 //
 // The first key of a ring signs, all of them verify. Rotation without a pause: add the new key behind the old one
-// everywhere, then put it first everywhere, then retire the old one when what it signed has expired.
+// everywhere, then put it first everywhere, then retire the old one when what it signed has expired: sixty days later, for
+// the decision on a death, or when the last unit of work is done that was added under it.
 //
 // # Legacy
 //
-// OpenLegacy and AppendLegacy speak the walkthrough's slot. Only they use the raw secret. See legacy.go.
+// OpenLegacy and AppendLegacy speak the legacy slot. Only they use the raw secret. See legacy.go.
 package envelope

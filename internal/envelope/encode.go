@@ -25,6 +25,13 @@ var plain = func() (t [256]bool) {
 // appendString appends s, which is valid UTF-8, as a JSON string.
 func appendString[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
+	if dst = append(dst, s...); plainASCII(dst[len(dst)-len(s):]) == len(s) { // as nearly always
+		return append(dst, '"')
+	}
+	return appendEscaped(dst[:len(dst)-len(s)], s)
+}
+
+func appendEscaped[T string | []byte](dst []byte, s T) []byte {
 	start := 0
 	for i := 0; i < len(s); i++ {
 		if plain[s[i]] {
@@ -120,7 +127,7 @@ func appendBytes(dst []byte, name, base64Name string, b []byte) []byte {
 }
 
 // room is enough for what a record holds besides its strings and its bytes.
-const room = 512
+const room = 288
 
 // sizeOf estimates the length of n bytes as a member: with some escapes, or in base64.
 func sizeOf(n int) int { return n + n/3 + 8 }

@@ -3,6 +3,8 @@ package envelope
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -38,16 +40,46 @@ func tryOpenSignal(t *testing.T, r *Ring, data []byte) {
 		t.Fatalf("%q: %+v, %v", data, s, err)
 	}
 	if s != nil {
-		wantResealable(t, r, s)
+		again, err := AppendSignal(nil, r, s)
+		wantSame(t, s, again, err, func(data []byte) (*Signal, error) { return OpenSignal(r, "coord-b", data) })
 		wantNothingUnsigned(t, r, data)
+		wantNowhereElse(t, data, KindSignal, "coord-b")
 	}
 }
 
-// wantResealable: whatever opens obeys the rules of what may be sealed.
-func wantResealable(t *testing.T, r *Ring, s *Signal) {
+// wantSame: whatever opens obeys the rules of what may be sealed, and comes back as it was.
+func wantSame[T any](t *testing.T, v *T, sealed []byte, err error, open func([]byte) (*T, error)) {
 	t.Helper()
-	if _, err := AppendSignal(nil, r, s); err != nil && ReasonOf(err) != TooLarge {
-		t.Fatalf("%+v opens, but does not seal: %v", s, err)
+	if ReasonOf(err) == TooLarge {
+		return // others write it shorter than we do
+	}
+	if err != nil {
+		t.Fatalf("%+v opens, but does not seal: %v", v, err)
+	}
+	if again, err := open(sealed); err != nil || !reflect.DeepEqual(again, v) {
+		t.Fatalf("%+v is sealed as %s, which opens as %+v, %v", v, sealed, again, err)
+	}
+}
+
+// wantNowhereElse: what opens as that kind in that place does not open as another, in another, or in another namespace.
+func wantNowhereElse(t *testing.T, data []byte, kind Kind, place ...string) {
+	t.Helper()
+	r, other := newTestRing(t, "blocking"), newTestRing(t, "other")
+	if _, err := r.Open(kind, data, place...); err != nil {
+		t.Fatalf("%q opens as a %s only where it is decoded: %v", data, kind, err)
+	}
+	for _, k := range []Kind{KindSignal, KindAck, KindHeartbeat, KindMember, KindCursor, KindDecision} {
+		if _, err := r.Open(k, data, place...); err == nil && k != kind {
+			t.Fatalf("%q opens as a %s and as a %s", data, kind, k)
+		}
+	}
+	for _, p := range [][]string{{}, {"coord-x"}, append(place[:len(place):len(place)], ""), {strings.Join(place, "") + "x"}} {
+		if _, err := r.Open(kind, data, p...); err == nil {
+			t.Fatalf("%q opens in %q and in %q", data, place, p)
+		}
+	}
+	if _, err := other.Open(kind, data, place...); err == nil {
+		t.Fatalf("%q opens in another namespace", data)
 	}
 }
 
@@ -87,9 +119,9 @@ func tryOpenAck(t *testing.T, r *Ring, data []byte) {
 	if a == nil {
 		return
 	}
-	if _, err := AppendAck(nil, r, a); err != nil && ReasonOf(err) != TooLarge {
-		t.Fatalf("%+v opens, but does not seal: %v", a, err)
-	}
+	again, err := AppendAck(nil, r, a)
+	wantSame(t, a, again, err, func(data []byte) (*Ack, error) { return OpenAck(r, "coord-a", "s-1", data) })
+	wantNowhereElse(t, data, KindAck, "coord-a", "s-1")
 }
 
 // FuzzDecodeEqualsJSON holds the decoders without reflection to encoding/json, and the encoder to both.

@@ -12,16 +12,20 @@ func validID[T string | []byte](s T) bool { return keys.Valid(s) }
 
 // lowerHex reports whether s is n lower-case hexadecimal digits.
 func lowerHex[T string | []byte](s T, n int) bool {
-	if len(s) != n {
-		return false
-	}
+	all := len(s) == n
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
+		all = all && hexDigit[s[i]]
 	}
-	return true
+	return all
 }
+
+// hexDigit is a table, because digits and letters come at random, which no branch predicts.
+var hexDigit = func() (t [256]bool) {
+	for _, c := range "0123456789abcdef" {
+		t[c] = true
+	}
+	return t
+}()
 
 // checkIDs refuses an id or a type that breaks the rule. It names the field and never quotes the value.
 func checkIDs(fields ...[2]string) error {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The walkthrough's format, for coordinators that were built from it. It is weaker than ours in ways that no reader can
+// The legacy format, for coordinators that were built for it. It is weaker than ours in ways that no reader can
 // mend: the payload does not exist, the place is not signed, and an acknowledgement is not signed at all and names no
 // signal. What can be mended is: fields with a colon are refused, so that no two signals share a signature.
 //
@@ -32,7 +32,7 @@ type legacyWire struct {
 	Signature  *string `json:"signature"`
 }
 
-// OpenLegacy verifies data as a signal of the walkthrough to receiver, with the raw secret of any key of the ring. A
+// OpenLegacy verifies data as a legacy signal to receiver, with the raw secret of any key of the ring. A
 // signature that is there must fit, whatever allowUnsigned says; with allowUnsigned it may be missing, and the timestamp
 // may be in seconds, of ten digits. The signal's ID is "legacy-" and half the SHA-256 of data in hex, so that the same
 // slot has the same id after a restart; it has no session, no sequence and no payload. The errors are Refusals.
@@ -78,7 +78,7 @@ func (r *Ring) verifyLegacy(w *legacyWire, allowUnsigned bool) error {
 		return nil
 	case w.Signature == nil:
 		return refuse(Unsigned, "no signature")
-	case !lowerHex(*w.Signature, signatureLen): // R13: the walkthrough's comparison throws here
+	case !lowerHex(*w.Signature, signatureLen): // R13: a reader that compares bytes without a look at their number throws here
 		return refuse(Malformed, "the signature is not 64 lower-case hex digits")
 	}
 	for _, k := range r.keys {
@@ -90,7 +90,7 @@ func (r *Ring) verifyLegacy(w *legacyWire, allowUnsigned bool) error {
 	return refuse(Forged, "the signature does not fit")
 }
 
-// appendLegacySignature signs with the secret itself: the walkthrough knows no derived keys.
+// appendLegacySignature signs with the secret itself: the legacy format knows no derived keys.
 func (k *key) appendLegacySignature(dst []byte, sender, receiver, typ string, ms int64) []byte {
 	m := k.raw.get()
 	defer k.raw.put(m)
@@ -116,7 +116,7 @@ func legacyID(data []byte) string {
 	return "legacy-" + hex.EncodeToString(sum[:sha256.Size/2])
 }
 
-// AppendLegacy appends a signal in the walkthrough's form to dst, signed with the raw secret of the ring's first key. A
+// AppendLegacy appends a signal in the legacy format to dst, signed with the raw secret of the ring's first key. A
 // field that breaks the rule for ids is ErrMalformed; dst is then returned as it was.
 func AppendLegacy(dst []byte, r *Ring, sender, receiver, typ string, now time.Time) ([]byte, error) {
 	if err := checkIDs([2]string{"senderId", sender}, [2]string{"receiverId", receiver}, [2]string{"type", typ}); err != nil {

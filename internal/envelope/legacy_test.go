@@ -146,3 +146,38 @@ func TestLegacyAck(t *testing.T) {
 	_, err = AppendLegacyAck(nil, "a:b", testTime)
 	wantReason(t, err, Malformed)
 }
+
+// strict is what R12 demands of an opener: milliseconds, signed; it returns what is wrong.
+func strict(t *testing.T, open func(slot []byte) (*Signal, error)) (wrong []string) {
+	t.Helper()
+	good := string(legacySlot(t, testTime))
+	ms, sec := fmt.Sprint(testTime.UnixMilli()), fmt.Sprint(testTime.Unix())
+	unsigned := good[:strings.Index(good, `,"signature"`)] + "}"
+	inSeconds, err := AppendLegacy(nil, newTestRing(t, "blocking"), "coord-a", "coord-b", "wake", time.UnixMilli(testTime.Unix()))
+	if err != nil || !strings.Contains(string(inSeconds), sec) {
+		t.Fatalf("%s, %v", inSeconds, err)
+	}
+	for name, slot := range map[string]string{
+		"unsigned": unsigned, "unsigned, in seconds": strings.Replace(unsigned, ms, sec, 1), "in seconds": string(inSeconds),
+	} {
+		if _, err := open([]byte(slot)); err == nil {
+			wrong = append(wrong, name)
+		}
+	}
+	return wrong
+}
+
+// TestR12 holds the opener to it, and finds out the one that takes what the walkthrough's demos write.
+func TestR12MillisecondsAndSigned(t *testing.T) {
+	r := newTestRing(t, "blocking")
+	opener := func(lenient bool) func([]byte) (*Signal, error) {
+		return func(slot []byte) (*Signal, error) { return OpenLegacy(r, "coord-b", slot, testTime, lenient) }
+	}
+	if wrong := strict(t, opener(false)); wrong != nil {
+		t.Errorf("taken: %q", wrong)
+	}
+	if wrong := strict(t, opener(true)); len(wrong) != 3 {
+		t.Errorf("of the lenient one only this is found: %q", wrong)
+	}
+	t.Log("counted 1 mutants")
+}

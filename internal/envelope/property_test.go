@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,19 +154,56 @@ func TestS3RecordsOpenInTheirPlaceOnly(t *testing.T) {
 	})
 }
 
+// content is a signal with these fields.
+func content(f []string) *Signal {
+	return &Signal{ID: f[0], Sender: f[1], Receiver: f[2], Type: f[3], Round: f[4], Payload: []byte(f[5])}
+}
+
+// collision draws two contents that differ in little, and reports whether a digest takes one for the other.
+func collision(t *rapid.T, digest func(*Signal) string) (a, b *Signal, collide bool) {
+	part := rapid.SampledFrom([]string{"", "a", "b", "ab", "a:b", ":"})
+	f := rapid.SliceOfN(part, 6, 6).Draw(t, "fields")
+	g, at := slices.Clone(f), rapid.IntRange(0, 5).Draw(t, "field")
+	if at < 5 && rapid.Bool().Draw(t, "moved to the next") {
+		both := f[at] + ":" + f[at+1]
+		i := rapid.IntRange(0, len(both)).Draw(t, "split")
+		g[at], g[at+1] = both[:i], strings.TrimPrefix(both[i:], ":")
+	} else {
+		g[at] = part.Draw(t, "other")
+	}
+	a, b = content(f), content(g)
+	return a, b, slices.Equal(f, g) != (digest(a) == digest(b))
+}
+
 // TestR10DigestsDoNotCollide: no two contents share a digest, whatever is moved between their fields.
 func TestR10DigestsDoNotCollide(t *testing.T) {
-	part := rapid.SampledFrom([]string{"", "a", "b", "ab", "a:b", ":"})
-	draw := rapid.Custom(func(t *rapid.T) Signal {
-		return Signal{
-			Sender: part.Draw(t, "s"), Receiver: part.Draw(t, "r"), ID: part.Draw(t, "i"), Type: part.Draw(t, "t"),
-			Round: part.Draw(t, "round"), Payload: []byte(part.Draw(t, "p")),
-		}
-	})
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := draw.Draw(t, "a"), draw.Draw(t, "b")
-		if same := reflect.DeepEqual(a, b); same != (Digest(&a) == Digest(&b)) {
-			t.Fatalf("%+v and %+v: same is %v", a, b, same)
+		if a, b, collide := collision(t, Digest); collide {
+			t.Fatalf("%+v and %+v", a, b)
 		}
 	})
+}
+
+// TestR10IsFoundOut: fields joined by colons, and a payload that is not covered.
+func TestR10IsFoundOut(t *testing.T) {
+	joined := func(s *Signal) string {
+		return strings.Join([]string{s.Sender, s.Receiver, s.ID, s.Type, s.Round, string(s.Payload)}, ":")
+	}
+	uncovered := func(s *Signal) string {
+		c := *s
+		c.Payload = nil
+		return Digest(&c)
+	}
+	for name, digest := range map[string]func(*Signal) string{"joined": joined, "the payload is not covered": uncovered} {
+		t.Run(name, func(t *testing.T) {
+			drawn := rapid.Custom(func(t *rapid.T) bool { _, _, collide := collision(t, digest); return collide })
+			for seed := range 100 {
+				if drawn.Example(seed) {
+					t.Logf("counted 1 mutants, in check %d", seed+1)
+					return
+				}
+			}
+			t.Error("not found")
+		})
+	}
 }

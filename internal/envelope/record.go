@@ -13,13 +13,33 @@ type Heartbeat struct {
 	Seq         uint64    // rises with every beat of a session
 	Time        time.Time // when; for people to read: no verdict depends on it
 	Status      string    // such as alive
+	Waits       []Blocked // what it is blocked on; for people to read
 }
+
+// Blocked is something that a coordinator waits for.
+type Blocked struct {
+	On    []string  // for whom; none: for anybody
+	Types []string  // for signals of these types; none: of any
+	Round string    // for the answers to this round, of all of On
+	Since time.Time // in whole milliseconds, UTC, once it was sealed
+}
+
+// The most that a heartbeat tells of: what is more is left out.
+const (
+	mostWaits = 4
+	mostNames = 8 // in each list of one of them
+)
 
 // AppendHeartbeat appends h to dst as a sealed record. It keeps nothing of h. A field that breaks the rules is
 // ErrMalformed; dst is then returned as it was.
 func AppendHeartbeat(dst []byte, r *Ring, h *Heartbeat) ([]byte, error) {
 	if err := checkHolder(h.ID, h.Session, h.Status); err != nil {
 		return dst, err
+	}
+	for _, w := range h.Waits {
+		if err := checkTexts(append(append([]string{w.Round}, w.On...), w.Types...)...); err != nil {
+			return dst, err
+		}
 	}
 	start := len(dst)
 	dst = append(dst, versionMember...)
@@ -29,7 +49,42 @@ func AppendHeartbeat(dst []byte, r *Ring, h *Heartbeat) ([]byte, error) {
 	dst = appendUint(dst, `,"seq":`, h.Seq)
 	dst = appendTime(dst, h.Time)
 	dst = appendText(dst, `,"status":`, h.Status)
+	dst = appendWaits(dst, h.Waits)
 	return r.finish(dst, start, KindHeartbeat, []string{h.ID}), nil
+}
+
+// appendWaits appends what there is to wait for; nothing for those who do not wait, which are most.
+func appendWaits(dst []byte, waits []Blocked) []byte {
+	if len(waits) == 0 {
+		return dst
+	}
+	dst = append(dst, `,"waits":[`...)
+	for i, w := range waits[:min(len(waits), mostWaits)] {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendInt(dst, `{"since":`, w.Since.UnixMilli())
+		dst = appendNames(dst, `,"on":[`, w.On)
+		dst = appendNames(dst, `,"types":[`, w.Types)
+		dst = append(appendOptional(dst, `,"round":`, w.Round), '}')
+	}
+	return append(dst, ']')
+}
+
+// appendNames appends a list of ids, or nothing.
+func appendNames(dst []byte, name string, ids []string) []byte {
+	for i, id := range ids[:min(len(ids), mostNames)] {
+		if i == 0 {
+			dst = append(dst, name...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, id)
+	}
+	if len(ids) > 0 {
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 // OpenHeartbeat verifies data as the heartbeat of id, decodes and checks it. The errors are Refusals.
@@ -44,10 +99,14 @@ func OpenHeartbeat(r *Ring, id string, data []byte) (*Heartbeat, error) {
 	if err := checkOwner(w.V, w.CoordinatorID, id); err != nil {
 		return nil, err
 	}
-	return &Heartbeat{
+	h := &Heartbeat{
 		ID: w.CoordinatorID, Incarnation: w.Incarnation, Session: w.Session, Seq: w.Seq,
 		Time: time.UnixMilli(w.Timestamp).UTC(), Status: w.Status,
-	}, nil
+	}
+	for _, b := range w.Waits {
+		h.Waits = append(h.Waits, Blocked{b.On, b.Types, b.Round, time.UnixMilli(b.Since).UTC()})
+	}
+	return h, nil
 }
 
 // Member is an entry of the registry.

@@ -40,12 +40,18 @@ func AppendSignal(dst []byte, r *Ring, s *Signal) ([]byte, error) {
 		return dst, err
 	}
 	start := len(dst)
-	out := slices.Grow(dst, room+sizeOf(len(s.Payload)))
+	out := slices.Grow(dst, room+s.strings()+sizeOf(len(s.Payload)))
 	out = r.finish(appendSignalBody(out, s), start, KindSignal, []string{s.Receiver})
 	if len(out)-start > MaxSize {
 		return dst, refuse(TooLarge, "a signal of more than 64 KiB")
 	}
 	return out, nil
+}
+
+// strings is how long the strings are that grow with what users name.
+func (s *Signal) strings() int {
+	return len(s.ID) + len(s.Sender) + len(s.Receiver) + len(s.Type) + len(s.Session) + len(s.To.Session) +
+		len(s.Round) + len(s.ReplyTo) + len(s.Trace)
 }
 
 // check refuses what OpenSignal would refuse, or what JSON would alter.

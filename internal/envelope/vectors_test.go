@@ -140,7 +140,7 @@ func node(t *testing.T, secret string, stdin []byte, args ...string) (string, er
 
 func TestWalkthroughSignalIsAccepted(t *testing.T) {
 	r := newTestRing(t, "blocking")
-	slot, err := node(t, string(testSecret), nil, "testdata/walkthrough.mjs", "sign", "coord-a", "coord-b", "wake")
+	slot, err := node(t, string(testSecret), nil, "testdata/legacy.mjs", "sign", "coord-a", "coord-b", "wake")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,12 +158,12 @@ func TestWalkthroughAcceptsOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := node(t, string(testSecret), slot, "testdata/walkthrough.mjs", "verify")
+	out, err := node(t, string(testSecret), slot, "testdata/legacy.mjs", "verify")
 	if err != nil || out != "Signal received: wake" {
 		t.Errorf("its verifier says %q, %v", out, err)
 	}
 	altered := bytes.Replace(slot, []byte("wake"), []byte("walk"), 1)
-	if out, err := node(t, string(testSecret), altered, "testdata/walkthrough.mjs", "verify"); err == nil {
+	if out, err := node(t, string(testSecret), altered, "testdata/legacy.mjs", "verify"); err == nil {
 		t.Errorf("its verifier takes an altered one: %q", out)
 	}
 }

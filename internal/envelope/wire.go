@@ -46,13 +46,21 @@ type ackWire struct {
 }
 
 type heartbeatWire struct {
-	V             int64  `json:"v"`
-	CoordinatorID string `json:"coordinatorId"`
-	Incarnation   int64  `json:"incarnation"`
-	Session       string `json:"session"`
-	Seq           uint64 `json:"seq"`
-	Timestamp     int64  `json:"timestamp"`
-	Status        string `json:"status"`
+	V             int64         `json:"v"`
+	CoordinatorID string        `json:"coordinatorId"`
+	Incarnation   int64         `json:"incarnation"`
+	Session       string        `json:"session"`
+	Seq           uint64        `json:"seq"`
+	Timestamp     int64         `json:"timestamp"`
+	Status        string        `json:"status"`
+	Waits         []blockedWire `json:"waits,omitempty"`
+}
+
+type blockedWire struct {
+	Since int64    `json:"since"`
+	On    []string `json:"on,omitempty"`
+	Types []string `json:"types,omitempty"`
+	Round string   `json:"round,omitempty"`
 }
 
 type memberWire struct {

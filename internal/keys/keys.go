@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // ErrInvalidID: an id, type or namespace that does not match [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
@@ -39,14 +40,20 @@ func Valid[T string | []byte](id T) bool {
 		return false
 	}
 	for i := 1; i < len(id); i++ {
-		if !legal(id[i]) {
+		if !legal[id[i]] {
 			return false
 		}
 	}
 	return true
 }
 
-func legal(c byte) bool { return alphanumeric(c) || c == '.' || c == '_' || c == '-' }
+// legal is a table, because letters and digits come at random, which no branch predicts.
+var legal = func() (t [256]bool) {
+	for c := range t {
+		t[c] = alphanumeric(byte(c)) || c == '.' || c == '_' || c == '-'
+	}
+	return t
+}()
 
 func alphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
@@ -114,6 +121,19 @@ func (s Space) Members() Log { return newLog(s.prefix + "{members}") }
 // Late is the index of heartbeats by count, where the store has one.
 func (s Space) Late() string { return s.prefix + "{late}" }
 
+// Indexed is the name of an incarnation in the late index.
+func Indexed(id string, incarnation int64) string { return numbered(id+"/", incarnation) }
+
+// OfIndexed is the inverse of Indexed; "" for what is no such name.
+func OfIndexed(name string) (id string, incarnation int64) {
+	at := strings.LastIndexByte(name, '/')
+	incarnation, err := strconv.ParseInt(name[at+1:], 10, 64)
+	if at < 0 || err != nil {
+		return "", 0
+	}
+	return name[:at], incarnation
+}
+
 // Mailbox is the log of signals to id.
 func (s Space) Mailbox(id string) Log { return newLog(s.MailboxPrefix() + "{" + id + "}") }
 
@@ -144,13 +164,26 @@ func (s Space) RoundBegan(asker, round string) Decide {
 	return s.Decide("round/" + asker + "/" + round + "/began")
 }
 
+// RoundReply names the agreement on what a member has replied in an asker's round.
+func (s Space) RoundReply(asker, round, member string) Decide {
+	return s.Decide("round/" + asker + "/" + round + "/reply/" + member)
+}
+
+// Awaited names the agreement on the signal that ended a named wait of id.
+func (s Space) Awaited(id, wait string) Decide { return s.Decide("wait/" + id + "/" + wait) }
+
+// AwaitBegan names the agreement on when that wait began.
+func (s Space) AwaitBegan(id, wait string) Decide {
+	return s.Decide("wait/" + id + "/" + wait + "/began")
+}
+
 // Channel is where the hints for id are published.
 func (s Space) Channel(id string) string { return s.prefix + "hint:{" + id + "}" }
 
-// LegacySignal is the walkthrough's one slot per receiver.
+// LegacySignal is the legacy format's one slot per receiver.
 func (s Space) LegacySignal(id string) string { return s.prefix + "signal:" + id }
 
-// LegacyAck is the walkthrough's one slot per sender.
+// LegacyAck is the legacy format's one slot per sender.
 func (s Space) LegacyAck(id string) string { return s.prefix + "ack:" + id }
 
 // LegacySeen remembers the legacy signals that id handed over, by their digest.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"pgregory.net/rapid"
 )
@@ -29,6 +30,30 @@ func (r random) Choose(what string, n int) int {
 		return 0
 	}
 	return r.r.IntN(n)
+}
+
+// Sticky chooses by seed, too. Its runs differ in how long an actor goes on undisturbed, and in how many writes come
+// late. It chooses evenly what is called "world".
+func Sticky(seed uint64) Chooser {
+	r := rand.New(rand.NewPCG(seed, 7))
+	return sticky{r, []int{0, 8, 12, 14, 15}[r.IntN(5)], r.IntN(2) > 0}
+}
+
+type sticky struct {
+	r    *rand.Rand
+	stay int // of 16
+	late bool
+}
+
+func (s sticky) Choose(what string, n int) int {
+	switch {
+	case what == "world":
+	case what == "next" && s.r.IntN(16) < s.stay, what != "next" && s.r.IntN(24) > 0:
+		return 0
+	case what == "outcome" && s.late && n > ghostly:
+		return ghostly
+	}
+	return s.r.IntN(n)
 }
 
 // Explore runs every list of choices, in depth-first order, but no more than limit runs. It returns how many there
@@ -74,4 +99,59 @@ func (d *depthFirst) advance() bool {
 		d.path = d.path[:len(d.path)-1]
 	}
 	return false
+}
+
+// Recorder has another Chooser choose, and keeps what it chose.
+type Recorder struct {
+	Chooser
+	Tape []int
+}
+
+// Choose implements Chooser.
+func (r *Recorder) Choose(what string, n int) int {
+	c := r.Chooser.Choose(what, n)
+	r.Tape = append(r.Tape, c)
+	return c
+}
+
+// Replay makes the choices of tape, and after its end plain ones.
+func Replay(tape []int) Chooser { return &replay{tape} }
+
+type replay struct{ rest []int }
+
+func (r *replay) Choose(_ string, n int) int {
+	if len(r.rest) == 0 {
+		return 0
+	}
+	c := min(r.rest[0], n-1)
+	r.rest = r.rest[1:]
+	return c
+}
+
+// Shrink looks for a shorter and plainer tape whose run fails, too, and tries up to limit of them. The one that it is
+// given must fail.
+func Shrink(tape []int, limit int, fails func(Chooser) bool) []int {
+	left := limit
+	try := func(candidate []int) bool {
+		left--
+		if left < 0 || !fails(Replay(candidate)) {
+			return false
+		}
+		tape = candidate
+		return true
+	}
+	for size := len(tape); size > 0 && left > 0; size /= 2 {
+		for at := 0; at < len(tape); {
+			end := min(at+size, len(tape))
+			if try(slices.Concat(tape[:at], tape[end:])) {
+				continue // the next part is here now
+			}
+			plain := slices.Clone(tape)
+			if clear(plain[at:end]); !slices.Equal(plain, tape) {
+				try(plain)
+			}
+			at = end
+		}
+	}
+	return tape
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/blocking-coordination/coord/store"
 	"github.com/blocking-coordination/coord/store/memstore"
 )
 
@@ -26,7 +27,17 @@ type Options struct {
 	Freezes     []time.Duration // by how much time may jump while actors are in the middle of something
 	MaxFreezes  int             // how often
 	Steps       int             // a run of more steps than this is a livelock; 0 means 20,000
-	Append      bool            // give actors the append capability, in one atomic step
+	Append      bool            // give actors the append capability, in one atomic step, where the store has it
+	Batch       bool            // give actors the batch capability, in one step, where the store has it
+	Late        bool            // give actors the late index, where the store has it
+}
+
+// Ground is what a run stands on: a store that is empty below the keys of the run. The zero value stands for a store in
+// memory of its own.
+type Ground struct {
+	Store   store.Store
+	Advance func(time.Duration) // makes time pass in Store
+	Capable bool                // actors have what capabilities Store has, whatever the run's Options say
 }
 
 // Start is the time at which every run begins.
@@ -34,15 +45,17 @@ var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // World is one run.
 type World struct {
-	Clock *memstore.FakeClock
-	Mem   *memstore.Store // what the store holds, for the invariants; actors use their own Store
+	Store store.Store // what the run stands on, for the invariants; actors use their own
 
+	clock   *memstore.FakeClock
+	elapse  func(time.Duration)
 	opts    Options
 	chooser Chooser
 	actors  []*Actor
 	current *Actor
 	ghosts  []ghost
 	steps   int
+	over    bool
 	trace   []Step
 	seen    map[string]int
 }
@@ -65,16 +78,29 @@ type ghost struct {
 	apply func()
 }
 
-// New returns a world in which c makes the choices.
-func New(c Chooser, opts Options) *World {
+// New returns a world in memory, in which c makes the choices.
+func New(c Chooser, opts Options) *World { return On(Ground{}, c, opts) }
+
+// On returns a world that stands on g, in which c makes the choices.
+func On(g Ground, c Chooser, opts Options) *World {
 	clock := memstore.NewFakeClock(Start)
+	if g.Store == nil {
+		g.Store, g.Advance = memstore.New(memstore.WithClock(clock)), func(time.Duration) {}
+	}
+	opts.Append, opts.Batch, opts.Late = opts.Append || g.Capable, opts.Batch || g.Capable, opts.Late || g.Capable
 	if opts.Steps == 0 {
 		opts.Steps = 20_000
 	}
-	return &World{
-		Clock: clock, Mem: memstore.New(memstore.WithClock(clock)),
-		opts: opts, chooser: c, seen: map[string]int{},
-	}
+	return &World{Store: g.Store, clock: clock, elapse: g.Advance, opts: opts, chooser: c, seen: map[string]int{}}
+}
+
+// Now is the world's time.
+func (w *World) Now() time.Time { return w.clock.Now() }
+
+// Advance makes d pass.
+func (w *World) Advance(d time.Duration) {
+	w.clock.Advance(d)
+	w.elapse(d)
 }
 
 // Actor is one process in the world.
@@ -92,9 +118,13 @@ type Actor struct {
 
 type crash struct{}
 
-// Spawn adds an actor that runs run when the world does. It may be called by actors.
+// Spawn adds an actor that runs run when the world does. It may be called by actors. Once the run is over, what is added
+// never runs.
 func (w *World) Spawn(name string, run func(a *Actor)) *Actor {
-	a := &Actor{Name: name, world: w}
+	a := &Actor{Name: name, world: w, ended: w.over}
+	if w.over {
+		return a
+	}
 	a.resume, a.stop = iter.Pull(func(yield func(struct{}) bool) {
 		a.yield = yield
 		defer func() {
@@ -116,7 +146,7 @@ func (a *Actor) Crashed() bool { return a.crashed }
 func (a *Actor) Ended() bool { return a.ended }
 
 // Now is the world's time.
-func (a *Actor) Now() time.Time { return a.world.Clock.Now() }
+func (a *Actor) Now() time.Time { return a.world.Now() }
 
 // Sleep lets d pass for this actor.
 func (a *Actor) Sleep(d time.Duration) {
@@ -151,6 +181,7 @@ func (w *World) Run() error {
 }
 
 func (w *World) end() {
+	w.over = true
 	for _, a := range w.actors {
 		a.stop()
 	}
@@ -163,7 +194,7 @@ func (w *World) step() bool {
 		if next.IsZero() {
 			return false
 		}
-		w.Clock.Advance(next.Sub(w.Clock.Now()))
+		w.Advance(next.Sub(w.Now()))
 		return true
 	}
 	choices := len(ready)
@@ -184,7 +215,7 @@ func (w *World) step() bool {
 		w.opts.MaxFreezes--
 		w.Seen("time jumped")
 		w.note(nil, "time passes", w.opts.Freezes[c-freezes].String())
-		w.Clock.Advance(w.opts.Freezes[c-freezes])
+		w.Advance(w.opts.Freezes[c-freezes])
 	}
 	return true
 }
@@ -201,7 +232,7 @@ func (w *World) resume(a *Actor, ready []*Actor) {
 
 // ready lists the actors that can go on, the current one first, and otherwise when the next one wakes.
 func (w *World) ready() (ready []*Actor, next time.Time) {
-	now := w.Clock.Now()
+	now := w.Now()
 	for _, a := range w.actors {
 		switch {
 		case a.ended:
@@ -233,7 +264,7 @@ func (w *World) choose(what string, n int) int {
 	return w.chooser.Choose(what, n)
 }
 
-func (w *World) since() time.Duration { return w.Clock.Now().Sub(Start) }
+func (w *World) since() time.Duration { return w.Now().Sub(Start) }
 
 func (w *World) note(a *Actor, what, result string) {
 	name := "-"

@@ -19,72 +19,105 @@ const (
 	failBefore // nothing happened
 	lostAnswer // it happened
 	ghostly    // it happens later, or never
+	cutShort   // a part of it happened, from the beginning
 	crashFirst
 	crashAfter
 )
 
-var outcomes = [...]string{"ok", "failed", "answer lost", "answer lost, happens later", "crashed before it", "crashed after it"}
+var outcomes = [...]string{
+	"ok", "failed", "answer lost", "answer lost, happens later", "cut short", "crashed before it", "crashed after it",
+}
 
-// do runs one operation: yield, choose its outcome, carry it out.
+// operation is what an actor asks of the store in one step.
+type operation struct {
+	what  string
+	write bool
+	parts int                             // 1, but for a batch
+	run   func(parts int) (string, error) // carries out so many of its parts
+}
+
+// do runs an operation of one part.
 func (f *faulty) do(what string, write bool, op func() (string, error)) error {
-	a := f.actor
-	if a.crashed {
-		return ErrFault // deferred code of the dead finds the store refusing
-	}
-	a.pause()
-	w := a.world
-	outcome := f.outcome(write)
-	if outcome != fine {
-		w.Seen(outcomes[outcome])
-	}
-	if outcome == failBefore || outcome == ghostly || outcome == crashFirst {
-		w.note(a, what, outcomes[outcome])
-	}
-	switch outcome {
-	case failBefore:
-		return ErrFault
-	case crashFirst:
-		a.die()
-	case ghostly:
-		w.ghosts = append(w.ghosts, ghost{a.Name, what, func() { _, _ = op() }})
-		return ErrFault
-	}
-	result, err := op()
-	if err != nil {
-		result = err.Error()
-	}
-	if outcome != fine {
-		result += " (" + outcomes[outcome] + ")"
-	}
-	w.note(a, what, result)
-	switch outcome {
-	case lostAnswer:
-		return ErrFault
-	case crashAfter:
-		a.die()
-	}
+	_, err := f.carryOut(operation{what, write, 1, func(int) (string, error) { return op() }})
 	return err
 }
 
-// outcome draws what becomes of an operation, within what is left of the run's faults and crashes.
-func (f *faulty) outcome(write bool) int {
+// carryOut yields, chooses what becomes of o, and does that. It returns how many parts were answered.
+func (f *faulty) carryOut(o operation) (answered int, err error) {
+	a := f.actor
+	if a.crashed {
+		return 0, ErrFault // deferred code of the dead finds the store refusing
+	}
+	a.pause()
+	outcome := f.outcome(o)
+	if outcome == failBefore || outcome == ghostly || outcome == crashFirst {
+		return f.leaveUndone(o, outcome)
+	}
+	done := o.parts
+	if outcome == cutShort || outcome == crashAfter {
+		done = 1 + a.world.choose("next", o.parts)
+	}
+	result, err := o.run(done)
+	if err != nil {
+		result = err.Error()
+	}
+	return f.leaveDone(o, outcome, done, result, err)
+}
+
+// leaveUndone: o has not happened, when its actor goes on.
+func (f *faulty) leaveUndone(o operation, outcome int) (int, error) {
+	w := f.actor.world
+	w.Seen(outcomes[outcome])
+	w.note(f.actor, o.what, outcomes[outcome])
+	switch outcome {
+	case crashFirst:
+		f.actor.die()
+	case ghostly:
+		w.ghosts = append(w.ghosts, ghost{f.actor.Name, o.what, func() { _, _ = o.run(o.parts) }})
+	}
+	return 0, ErrFault
+}
+
+// leaveDone: o has happened, or the first parts of it.
+func (f *faulty) leaveDone(o operation, outcome, done int, result string, err error) (int, error) {
+	w := f.actor.world
+	if outcome == fine {
+		w.note(f.actor, o.what, result)
+		return o.parts, err
+	}
+	w.Seen(outcomes[outcome])
+	w.note(f.actor, o.what, result+" ("+outcomes[outcome]+")")
+	switch outcome {
+	case crashAfter:
+		f.actor.die()
+	case cutShort:
+		return w.choose("next", min(done+1, o.parts)), ErrFault
+	}
+	return 0, ErrFault
+}
+
+// outcome draws what becomes of o, within what is left of the run's faults and crashes.
+func (f *faulty) outcome(o operation) int {
 	w := f.actor.world
 	possible := []int{fine}
 	if w.opts.Faults > 0 {
 		possible = append(possible, failBefore)
-		if write {
+		if o.write {
 			possible = append(possible, lostAnswer, ghostly)
+		}
+		if o.write && o.parts > 1 {
+			possible = append(possible, cutShort)
 		}
 	}
 	if w.opts.Crashes > 0 {
 		possible = append(possible, crashFirst)
-		if write {
+		if o.write {
 			possible = append(possible, crashAfter)
 		}
 	}
 	chosen := possible[w.choose("outcome", len(possible))]
 	switch chosen {
-	case failBefore, lostAnswer, ghostly:
+	case failBefore, lostAnswer, ghostly, cutShort:
 		w.opts.Faults--
 	case crashFirst, crashAfter:
 		w.opts.Crashes--
@@ -92,7 +125,7 @@ func (f *faulty) outcome(write bool) int {
 	return chosen
 }
 
-func (f *faulty) mem() store.Store { return f.actor.world.Mem }
+func (f *faulty) mem() store.Store { return f.actor.world.Store }
 
 func (f *faulty) SetEX(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	return f.do("SetEX "+key, true, func() (string, error) {
@@ -130,29 +163,4 @@ func (f *faulty) Keys(ctx context.Context, prefix string) (keys []string, err er
 		return fmt.Sprint(len(keys), " keys"), err
 	})
 	return keys, err
-}
-
-// Capabilities: append in one atomic step where the run wants it. Everything else is the fallback, which yields at
-// every operation.
-func (f *faulty) Capabilities() store.Capabilities {
-	if !f.actor.world.opts.Append {
-		return store.Capabilities{}
-	}
-	return store.Capabilities{Append: f}
-}
-
-func (f *faulty) Append(ctx context.Context, ap store.Append) (n int64, err error) {
-	err = f.do("Append "+ap.Tail, true, func() (s string, err error) {
-		ap.Channel = ""
-		n, err = f.actor.world.Mem.Append(ctx, ap)
-		return fmt.Sprint(n, " ", summary(ap.Value)), err
-	})
-	return n, err
-}
-
-func summary(value []byte) string {
-	if len(value) > 40 {
-		return string(value[:40]) + "…"
-	}
-	return string(value)
 }

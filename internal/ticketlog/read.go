@@ -1,6 +1,7 @@
 package ticketlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ const (
 // Entry is one value and the ticket that it stands under.
 type Entry struct {
 	Ticket int64
-	Value  []byte
+	Value  []byte // nil: something that no Append wrote
 }
 
 // Reader reads a log. Its zero position is before the first entry. It has one owner at a time.
@@ -197,8 +198,7 @@ func (r *Reader) Read(ctx context.Context) ([]Entry, error) {
 	}
 	r.disown(tail)
 	if was := max(r.next, 1) - 1; tail < was {
-		r.next = tail + 1
-		r.Recheck()
+		r.fallBack(tail)
 		return nil, fmt.Errorf("%w: %s is at %d, it was at %d", ErrRegressed, r.Keys.Tail, tail, was)
 	}
 	if err := r.audit(ctx); err != nil {
@@ -214,6 +214,15 @@ func (r *Reader) Read(ctx context.Context) ([]Entry, error) {
 	}
 	late, err := r.closeHoles(ctx)
 	return append(taken, late...), err
+}
+
+// fallBack puts the position behind a counter that went back. A hole above the counter is a hole no longer but a ticket
+// still to come, from next on, which is looked at when the counter gets there. S1: nothing is hidden by that, for nothing
+// passes such a ticket unread. Kept as a hole, it would be visited too early and carry next past the counter again.
+func (r *Reader) fallBack(tail int64) {
+	r.next = tail + 1
+	r.holes = slices.DeleteFunc(r.holes, func(h hole) bool { return h.ticket > tail })
+	r.Recheck()
 }
 
 // disown takes back tickets that only a hint spoke of and that the counter never gave out: the hint lied.
@@ -252,11 +261,11 @@ func (r *Reader) visit(ctx context.Context, tickets []int64) ([]Entry, error) {
 	}
 	now := r.Now()
 	var taken []Entry
+	defer func() { r.took(taken) }()
 	for i, got := range store.Batch(ctx, r.Store, ops) {
 		switch n := tickets[i]; {
-		case got.Err == nil:
+		case readable(got.Err):
 			taken = append(taken, Entry{n, got.Value})
-			r.forget(n)
 		case errors.Is(got.Err, store.ErrNotFound):
 			r.note(n, now)
 		default:
@@ -267,19 +276,40 @@ func (r *Reader) visit(ctx context.Context, tickets []int64) ([]Entry, error) {
 	return taken, nil
 }
 
+// took: these were read. There may be as many holes as the log has entries, so they are gone through once.
+func (r *Reader) took(taken []Entry) {
+	if len(taken) == 0 || len(r.holes)+len(r.hinted) == 0 {
+		return
+	}
+	was := func(n int64) bool {
+		_, found := slices.BinarySearchFunc(taken, n, func(e Entry, n int64) int { return cmp.Compare(e.Ticket, n) })
+		return found
+	}
+	r.holes = slices.DeleteFunc(r.holes, func(h hole) bool { return was(h.ticket) })
+	r.hinted = slices.DeleteFunc(r.hinted, was)
+}
+
 // forget: ticket n was read, or closed.
 func (r *Reader) forget(n int64) {
 	r.holes = slices.DeleteFunc(r.holes, func(h hole) bool { return h.ticket == n })
+	if len(r.hinted) > 0 && r.hinted[0] == n { // as nearly always
+		r.hinted = r.hinted[1:]
+		return
+	}
 	r.hinted = slices.DeleteFunc(r.hinted, func(h int64) bool { return h == n })
 }
 
 func (r *Reader) note(n int64, now time.Time) {
 	i, found := slices.BinarySearchFunc(r.holes, n, func(h hole, n int64) int { return int(h.ticket - n) })
 	if !found {
-		r.forget(n)
+		r.hinted = slices.DeleteFunc(r.hinted, func(h int64) bool { return h == n })
 		r.holes = slices.Insert(r.holes, i, hole{n, now})
 	}
 }
+
+// readable: S7, where something stands that is no string of bytes, the entry is taken without a value, and whoever opens
+// it refuses it as he refuses all that he did not expect.
+func readable(err error) bool { return err == nil || errors.Is(err, store.ErrWrongType) }
 
 // closeHoles voids the tickets of writers that are late or dead. The flag is written, and only then the entry is read
 // again: a writer that did not see the flag has its entry there.
@@ -299,7 +329,7 @@ func (r *Reader) closeHoles(ctx context.Context) ([]Entry, error) {
 		switch {
 		case flag.Err != nil:
 			return taken, flag.Err // not confirmed: the hole stays open
-		case entry.Err == nil:
+		case readable(entry.Err):
 			taken = append(taken, Entry{n, entry.Value})
 			r.forget(n)
 		case errors.Is(entry.Err, store.ErrNotFound):

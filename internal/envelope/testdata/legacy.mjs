@@ -1,7 +1,7 @@
-// A coordinator written from the walkthrough's code alone: its signSignal, its verifySignalSignature, its JSON.
+// A legacy coordinator: its signSignal, its verifySignalSignature, its JSON.
 //
-//   BLOCKING_COORDINATION_SECRET=... node walkthrough.mjs sign coord-a coord-b wake   prints a signed signal
-//   BLOCKING_COORDINATION_SECRET=... node walkthrough.mjs verify < signal             exits with 0 where it is genuine
+//   BLOCKING_COORDINATION_SECRET=... node legacy.mjs sign coord-a coord-b wake   prints a signed signal
+//   BLOCKING_COORDINATION_SECRET=... node legacy.mjs verify < signal             exits with 0 where it is genuine
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 
