@@ -15,8 +15,8 @@ import (
 var ErrSuperseded = errors.New("a later incarnation of this coordinator exists")
 
 const (
-	remembered = 1024 // handed-over signals, and sessions, that a box remembers
-	askAtOnce  = 256  // ACKs asked for in one trip
+	remembered = 512 // handed-over signals that a box remembers at least: see settled; and sessions
+	askAtOnce  = 256 // ACKs asked for in one trip
 )
 
 // Box is a receiver's end of its mailbox.
@@ -33,7 +33,7 @@ type Box struct {
 	handed     map[name]*Delivery // handed over by this incarnation
 	pending    []*Delivery        // those of handed whose ACK is not confirmed
 	unread     []entry            // taken on a hint's word and to be read again, by ticket
-	order      []name             // the names of the others, oldest first
+	known      []*Delivery        // handed over and settled, the oldest first
 	floors     map[string]uint64  // by session: the highest seq that was forgotten
 	forgot     time.Time          // floors were forgotten of signals that were written before this
 	again      []*Delivery        // their ACKs have to be written once more
@@ -95,7 +95,9 @@ func (b *Box) openEntry(ticket int64, data []byte) (*envelope.Signal, error) {
 		return b.open(data)
 	}
 	e := b.unread[i]
-	b.unread = slices.Delete(b.unread, i, i+1)
+	if b.unread[i] = (entry{ticket: ticket}); i == len(b.unread)-1 {
+		b.unread = b.unread[:0] // entries are read in order, so this was the last
+	}
 	if !bytes.Equal(e.data, data) {
 		return b.open(data)
 	}
@@ -165,7 +167,7 @@ func (b *Box) Hint(payload []byte) bool {
 		return false
 	}
 	b.insert(&Delivery{Signal: s, Ticket: ticket, hinted: true})
-	if last := len(b.unread) - 1; last < 0 || b.unread[last].ticket < ticket && last < remembered {
+	if last := len(b.unread) - 1; last < 0 || b.unread[last].ticket < ticket && last < 2*remembered {
 		b.unread = append(b.unread, entry{ticket, payload[space+1:], s})
 	}
 	return true
@@ -226,18 +228,23 @@ func (b *Box) settled(d *Delivery) {
 	b.unpend(d)
 	b.consume(d.tickets...)
 	d.tickets = nil
-	b.order = append(b.order, nameOf(d.Signal))
-	for len(b.order) > remembered {
-		b.forget(b.order[0])
-		b.order = b.order[1:]
+	if b.known = append(b.known, d); len(b.known) == 2*remembered {
+		b.forgetOldest()
 	}
+}
+
+// forgetOldest forgets many at once, so that hardly any signal has to wait for that.
+func (b *Box) forgetOldest() {
+	for _, d := range b.known[:remembered] {
+		b.forget(d.Signal)
+	}
+	b.known = slices.Delete(b.known, 0, remembered)
 }
 
 // forget: below the floor, the ACK is asked. So it is for whatever may have had a floor that was forgotten: that was
 // admitted before now, so it was written before the latest time that was admissible.
-func (b *Box) forget(n name) {
-	s := b.handed[n].Signal
-	delete(b.handed, n)
+func (b *Box) forget(s *envelope.Signal) {
+	delete(b.handed, nameOf(s))
 	if len(b.floors) >= remembered {
 		b.floors, b.forgot = map[string]uint64{}, b.Now().Add(b.Times.MaxAhead)
 	}

@@ -84,7 +84,7 @@ func (p *Post) Acks(ctx context.Context, signals []*envelope.Signal, refused fun
 	for i, got := range store.Batch(ctx, p.Store, ops) {
 		switch {
 		case errors.Is(got.Err, store.ErrNotFound):
-		case got.Err != nil:
+		case got.Err != nil && !errors.Is(got.Err, store.ErrWrongType): // that is no ACK either
 			return acks, got.Err
 		default:
 			acks[i] = p.OpenAck(signals[i], got.Value, refused)
@@ -136,6 +136,9 @@ type Delivery struct {
 // Trim drops the payload of a delivery that is confirmed: only its name and its place in the session are still asked
 // for.
 func (d *Delivery) Trim() {
+	if len(d.Signal.Payload) == 0 {
+		return
+	}
 	s := *d.Signal
 	s.Payload = nil
 	d.Signal = &s

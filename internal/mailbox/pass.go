@@ -16,7 +16,7 @@ func (b *Box) Join(ctx context.Context, generation string) error {
 	b.reader = ticketlog.Reader{Log: b.log(b.Self)}
 	b.generation = generation
 	data, err := b.Store.Get(ctx, b.Space.Cursor(b.Self))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrWrongType) {
 		return err
 	}
 	if err == nil {
@@ -46,8 +46,8 @@ func (b *Box) disown() {
 	for _, d := range slices.Concat(b.inbox, b.pending) {
 		d.tickets, d.hinted = nil, false
 	}
-	for _, n := range b.order {
-		b.handed[n].hinted = false
+	for _, d := range b.known {
+		d.hinted = false
 	}
 }
 
@@ -154,7 +154,7 @@ func (b *Box) Answer(d *Delivery, result []byte, rejected bool, reason string) e
 		d.sealed = sealed
 		return err
 	}
-	hint := make([]byte, 0, ackRoom+len(result))
+	hint := make([]byte, 0, ackRoom+2*len(s.ID)+len(s.Sender)+len(b.Self)+2*len(result))
 	hint = append(append(append(hint, 'a'), s.ID...), ' ')
 	hint, err := envelope.AppendAck(hint, b.Ring, &envelope.Ack{
 		SignalID: s.ID, Digest: envelope.Digest(s), Sender: s.Sender, Receiver: b.Self,
@@ -167,7 +167,7 @@ func (b *Box) Answer(d *Delivery, result []byte, rejected bool, reason string) e
 	return err
 }
 
-const ackRoom = 1024 // what an ACK needs beside its result, and what AppendAck wants to be free
+const ackRoom = 400 // what an ACK needs beside names and its result, and what AppendAck wants to be free
 
 // AckOps appends the operations that write d's ACK and hint it to the sender. S4: the ACK follows the hand-off, so
 // they are called for a delivery only.

@@ -1,9 +1,8 @@
-package mailbox_test
+package mailboxtest
 
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"reflect"
 	"time"
@@ -16,11 +15,9 @@ import (
 	"github.com/blocking-coordination/coord/store"
 )
 
-var long = flag.Bool("coord.long", false, "explore far more interleavings")
-
 var (
 	ctx   = context.Background()
-	space = keys.In("t")
+	space = keys.In("conformance")
 	ring  = newRing()
 	names = space.Mailbox("r")
 	times = mailbox.Times{
@@ -30,7 +27,7 @@ var (
 )
 
 func newRing() *envelope.Ring {
-	r, err := envelope.NewRing("t", envelope.Key{Secret: bytes.Repeat([]byte("k"), envelope.MinSecret)})
+	r, err := envelope.NewRing("conformance", envelope.Key{Secret: bytes.Repeat([]byte("k"), envelope.MinSecret)})
 	if err != nil {
 		panic(err)
 	}
@@ -93,6 +90,7 @@ type scene struct {
 	c     sim.Chooser
 	world *sim.World
 	mem   store.Store // without capabilities
+	calm  store.Store // what those who live use when nothing is in the way any more
 
 	posts   []*post
 	hands   []hand
@@ -112,10 +110,13 @@ type scene struct {
 	violation error
 }
 
-// newScene sets a run up.
-func newScene(c sim.Chooser, cfg config) *scene {
-	s := &scene{config: cfg, c: c, world: sim.New(c, cfg.Options), stood: map[signalKey]bool{}}
-	s.mem = struct{ store.Store }{s.world.Mem}
+// newScene sets a run up on g.
+func newScene(g sim.Ground, c sim.Chooser, cfg config) *scene {
+	s := &scene{config: cfg, c: c, world: sim.On(g, c, cfg.Options), stood: map[signalKey]bool{}}
+	s.mem = struct{ store.Store }{s.world.Store}
+	if s.calm = s.mem; g.Capable {
+		s.calm = s.world.Store
+	}
 	if cfg.tail > 0 {
 		_ = s.mem.SetEX(ctx, names.Tail, fmt.Append(nil, cfg.tail), times.Log.Tail)
 	}
@@ -129,16 +130,16 @@ func newScene(c sim.Chooser, cfg config) *scene {
 	return s
 }
 
-// play runs cfg and returns the first violation of an invariant, which begins with its name.
-func play(c sim.Chooser, cfg config) (*scene, error) {
-	s := newScene(c, cfg)
+// play runs the world on g and returns the first violation of an invariant, which begins with its name.
+func (cfg config) play(g sim.Ground, c sim.Chooser) (*sim.World, error) {
+	s := newScene(g, c, cfg)
 	if err := s.world.Run(); err != nil {
-		return s, err
+		return s.world, err
 	}
 	s.over = true
 	s.finish()
 	s.check()
-	return s, s.violation
+	return s.world, s.violation
 }
 
 // broken notes a violation. Only the first one counts: others may follow from it.
@@ -160,12 +161,13 @@ func (s *scene) maybe(what string) bool {
 	return !s.over && s.violation == nil && s.c.Choose(what, 2) == 1
 }
 
-// standing are the signals whose ACK stands in the store now.
+// standing are the signals whose ACK stands in the store now, or stood until it expired: it may not be missed.
 func (s *scene) standing() map[signalKey]bool {
 	standing := map[signalKey]bool{}
 	for _, p := range s.posts {
 		data, err := s.mem.Get(ctx, space.Ack(p.signal.Sender, p.signal.ID))
 		if err != nil {
+			standing[keyOf(p.signal)] = s.lost == 0 && s.stood[keyOf(p.signal)]
 			continue
 		}
 		if ack, err := envelope.OpenAck(ring, p.signal.Sender, p.signal.ID, data); err == nil && ack.Answers(p.signal) {
@@ -187,7 +189,7 @@ func (s *scene) handedOver(r *receiver, d *mailbox.Delivery) {
 	case r.acked[k] || r.asked[k] && (d.Signal.To != r.box.Me || d.Signal.Round != ""):
 		s.broken("S2: %v was handed over by %s, but its ACK stood before", k, r.actor.Name)
 	case r.superseded:
-		s.broken("superseded: %s hands %v over after it knew", r.actor.Name, k)
+		s.broken("S2: %v was handed over by %s, which knew that it is superseded", k, r.actor.Name)
 	}
 	r.handed[k], r.returned[k], r.contents[string(d.Signal.Payload)] = true, false, true
 	s.hands = append(s.hands, hand{k, r, s.moment()})
@@ -235,7 +237,7 @@ func (s *scene) finish() {
 	s.settle()
 	s.checkSends()
 	s.now++
-	last := &receiver{scene: s, port: &port{Store: s.mem, scene: s}}
+	last := &receiver{scene: s, port: &port{Store: s.calm, scene: s}}
 	last.actor = s.world.Spawn("last", func(*sim.Actor) {})
 	s.receivers = append(s.receivers, last)
 	last.incarnate()
@@ -244,7 +246,7 @@ func (s *scene) finish() {
 
 func (s *scene) settle() {
 	for _, r := range s.receivers {
-		r.port.Store = s.mem
+		r.port.Store = s.calm
 	}
 	for round := range 6 {
 		for _, p := range s.posts {
@@ -255,9 +257,9 @@ func (s *scene) settle() {
 				r.pass()
 			}
 		}
-		s.world.Clock.Advance(times.Log.Grace)
+		s.world.Advance(times.Log.Grace)
 		if round == 0 {
-			s.world.Clock.Advance(times.Log.Skip)
+			s.world.Advance(times.Log.Skip)
 		}
 	}
 }
@@ -267,7 +269,7 @@ func (s *scene) repost(p *post, round int) {
 	if p.acked || p.by.actor.Crashed() || !s.send && s.losses == 0 {
 		return
 	}
-	p.by.port.Store = s.mem
+	p.by.port.Store = s.calm
 	p.by.look(p)
 	if !p.acked && round < 5 && !s.m.once {
 		_ = p.by.post.Append(ctx, "r", p.sealed)

@@ -1,8 +1,7 @@
-package mailbox_test
+package mailboxtest
 
 import (
 	"bytes"
-	"strings"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -42,7 +41,7 @@ func (s *scene) bide(a *sim.Actor) {
 
 // lose takes every key.
 func (s *scene) lose(a *sim.Actor) {
-	all, _ := s.mem.Keys(ctx, "")
+	all, _ := s.mem.Keys(ctx, space.Prefix())
 	for _, key := range all {
 		_, _ = s.mem.Expire(ctx, key, 0)
 	}
@@ -82,14 +81,14 @@ func (s *scene) attack(a *sim.Actor) {
 }
 
 func (s *scene) insert(value []byte) {
-	log := ticketlog.Log{Store: s.mem, Keys: names, Times: times.Log, Now: s.world.Clock.Now}
+	log := ticketlog.Log{Store: s.mem, Keys: names, Times: times.Log, Now: s.world.Now}
 	_, _ = log.Append(ctx, value, "")
 }
 
 // foreign is a true signal for somebody else.
 func (s *scene) foreign() []byte {
 	sealed, err := envelope.AppendSignal(nil, ring, &envelope.Signal{
-		ID: "f", Sender: "s0", Receiver: "q", Type: "wake", Time: s.world.Clock.Now(), Session: "f", Seq: 1,
+		ID: "f", Sender: "s0", Receiver: "q", Type: "wake", Time: s.world.Now(), Session: "f", Seq: 1,
 	})
 	if err != nil {
 		panic(err)
@@ -110,20 +109,5 @@ func (s *scene) moveAck() {
 			_ = s.mem.SetEX(ctx, key, data, times.Ack)
 			return
 		}
-	}
-}
-
-// total adds up the interesting states of many runs.
-type total map[string]int
-
-func (t total) add(s *scene) {
-	for what, n := range s.world.Counts() {
-		t[what] += n
-	}
-	transcript := s.world.Transcript()
-	for what, trace := range map[string]string{
-		"hole closed": "SetEX t:mailbox:{r}:skip:", "settled": "Keys t:mailbox:{r}:entry:",
-	} {
-		t[what] += strings.Count(transcript, trace)
 	}
 }

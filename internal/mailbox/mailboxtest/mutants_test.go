@@ -1,4 +1,4 @@
-package mailbox_test
+package mailboxtest
 
 import (
 	"bytes"
@@ -12,46 +12,14 @@ import (
 
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/mailbox"
-	"github.com/blocking-coordination/coord/internal/sim"
+	"github.com/blocking-coordination/coord/internal/proof"
 	"github.com/blocking-coordination/coord/store"
 )
 
-// mutant is one step left out, or one of the walkthrough's defects revived: as a broken view of the store, or as a
-// broken runtime around the procedures.
-type mutant struct {
-	sender, receiver func(store.Store) store.Store
-	give             func(*receiver, *mailbox.Delivery) // instead of receiver.give
-
-	once      bool // a sender posts once
-	hopeful   bool // a sender takes an unknown outcome for success
-	renamed   bool // a sender posts again under another id
-	unmarked  bool // a sender does not say that it chose the id
-	loose     bool // a sender believes any ACK of its own
-	deaf      bool // a receiver does not see what came before it
-	hasty     bool // a joiner does not wait
-	never     bool // a receiver does not write an ACK again
-	sloppy    bool // a receiver takes an ACK for confirmed
-	believing bool // a receiver does not read what a hint spoke of
-	greedy    bool // a receiver deletes a double whose first is not acknowledged
-	eager     bool // a receiver's cursor passes whatever was read
-}
-
 // TestMutantsAreKilled: each within so many random runs.
 func TestMutantsAreKilled(t *testing.T) {
-	const limit = 10_000
-	for name, c := range mutants() {
-		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(limit) {
-				if s, err := play(sim.Random(seed), c.config); err != nil {
-					if !strings.Contains(c.breaks, err.Error()[:2]) {
-						t.Errorf("it breaks %.2s, want one of %s", err, c.breaks)
-					}
-					t.Logf("killed in run %d: %v\n%s", seed+1, err, s.world.Transcript())
-					return
-				}
-			}
-			t.Errorf("it survives %d runs", limit)
-		})
+	for name, m := range mutants() {
+		t.Run(name, func(t *testing.T) { proof.Kill(t, 10_000, m.breaks, proof.Trial{Play: m.play}) })
 	}
 }
 
@@ -73,10 +41,10 @@ func mutants() map[string]mutation {
 	attacked := func(c *config) { c.send, c.attacks = true, 4 }
 	return map[string]mutation{
 		"R1 one slot per receiver":               m("S1", mutant{sender: oneSlot, receiver: oneSlot}, plain),
-		"R2 one ACK slot per sender":             m("S5 S4", mutant{sender: oneAck, receiver: oneAck, loose: true}, send),
+		"R2 one ACK slot per sender":             m("S5 S4", mutant{sender: oneAck, receiver: oneAck, look: loosely}, send),
 		"R3 the ACK before the hand-over":        m("S4", mutant{give: ackFirst}, send),
-		"R4 what came before the wait is missed": m("S1 S6", mutant{deaf: true}, plain),
-		"R10 what is not signed is believed":     m("S3", mutant{receiver: believing}, attacked),
+		"R4 what came before the wait is missed": m("S1 S6", mutant{join: deafly}, plain),
+		"R10 what is not signed is believed":     m("S3", mutant{receiver: signing}, attacked),
 		"R11 a replay is not asked about":        m("S2", mutant{receiver: forgetfulOfACKs}, attacked),
 		"R13 a poison slot stops the reader":     m("S1 S7", mutant{receiver: poisoned}, attacked),
 		"R15 a wait that times out swallows":     m("S1 S4", mutant{give: swallow}, plain),
@@ -89,15 +57,21 @@ func mutants() map[string]mutation {
 		"the ACK is not written again":              m("S1", mutant{never: true}, lossy),
 		"an ACK counts as confirmed once begun":     m("S2", mutant{sloppy: true}, plain),
 		"fresh is what has a higher seq":            m("S1 S4", mutant{give: higherSeq}, func(c *config) { c.shared = true }),
-		"the cursor passes what a hint spoke of":    m("S1", mutant{believing: true}, lying),
+		"the cursor passes what a hint spoke of":    m("S1", mutant{heard: believe}, lying),
 		"a double is consumed before its first":     m("S2 S1", mutant{greedy: true}, func(c *config) { lying(c); c.lies, c.Faults, c.MaxFreezes, c.Crashes = false, 0, 0, 4 }),
-		"the cursor passes what is not handed over": m("S1 S2 S6", mutant{eager: true}, plain),
-		"a joiner does not wait":                    m("S1 S6", mutant{hasty: true}, func(c *config) { c.tail = 2000 }),
+		"the cursor passes what is not handed over": m("S1 S2 S6", mutant{cursor: cursorAtTail}, plain),
+		"what was handed over is forgotten":         m("S2", mutant{give: forgetting}, send),
+		"a signal's age is not looked at":           m("S2", mutant{join: ageless}, days),
+		"handed over in another order":              m("S6", mutant{give: lastFirst()}, func(c *config) { c.signals, c.lives = 4, 1 }),
+		"the cursor of another generation is used": m("S1", mutant{join: timeless}, func(c *config) {
+			c.losses, c.attacks, c.lives, c.Crashes, c.Faults, c.signals, c.passes = 1, 8, 1, 4, 0, 4, 6
+		}),
+		"a joiner does not wait": m("S1 S6", mutant{clock: hastily}, func(c *config) { c.tail = 2000 }),
 	}
 }
 
-// lookLoosely takes whatever stands in the slot for the ACK.
-func (s *sender) lookLoosely(p *post) {
+// loosely takes whatever stands in the slot for the ACK.
+func loosely(s *sender, p *post) {
 	data, err := s.post.Store.Get(ctx, space.Ack(p.signal.Sender, p.signal.ID))
 	var ack struct{ SignalID, Session string }
 	if err == nil && json.Unmarshal(data, &ack) == nil {
@@ -105,19 +79,19 @@ func (s *sender) lookLoosely(p *post) {
 	}
 }
 
-// deafen has r begin behind what is there.
-func (r *receiver) deafen(generation string) {
-	_ = r.scene.mem.SetEX(ctx, space.Cursor("r"), r.scene.cursorAtTail(generation), times.Cursor)
+// deafly has r begin behind what is there.
+func deafly(r *receiver) {
+	_ = r.scene.mem.SetEX(ctx, space.Cursor("r"), cursorAtTail(r.scene), times.Cursor)
 }
 
 // cursorAtTail is a cursor that passes everything.
-func (s *scene) cursorAtTail(generation string) []byte {
+func cursorAtTail(s *scene) []byte {
 	raw, _ := s.mem.Get(ctx, names.Tail)
 	tail, _ := strconv.ParseInt(string(raw), 10, 64)
-	if g, err := s.mem.Get(ctx, space.Generation()); err == nil {
-		generation = string(g)
-	}
-	sealed, err := envelope.AppendCursor(nil, ring, &envelope.Cursor{Receiver: "r", Ticket: tail + 1, Generation: generation})
+	generation, _ := s.mem.Get(ctx, space.Generation())
+	sealed, err := envelope.AppendCursor(nil, ring, &envelope.Cursor{
+		Receiver: "r", Ticket: tail + 1, Generation: string(generation),
+	})
 	if err != nil {
 		panic(err)
 	}
@@ -125,7 +99,7 @@ func (s *scene) cursorAtTail(generation string) []byte {
 }
 
 // hastily is a clock on which every wait is over once r has joined.
-func (r *receiver) hastily(now func() time.Time) func() time.Time {
+func hastily(r *receiver, now func() time.Time) func() time.Time {
 	return func() time.Time {
 		if r.generation == "" {
 			return now()
@@ -134,12 +108,61 @@ func (r *receiver) hastily(now func() time.Time) func() time.Time {
 	}
 }
 
-// believe keeps what a hint that was taken said of its ticket.
-func (r *receiver) believe(payload []byte) {
-	number, entry, _ := bytes.Cut(payload, []byte{' '})
-	if r.scene.m.believing {
-		r.believed[names.EntryPrefix()+string(number)] = entry
+// forgetting gives d and begins with a new box, as the same incarnation.
+func forgetting(r *receiver, d *mailbox.Delivery) {
+	r.give(d)
+	r.box, r.generation = &mailbox.Box{Post: r.box.Post, Self: r.box.Self, Me: r.box.Me, Refused: r.box.Refused}, ""
+}
+
+// lastFirst gives the second of two before the first.
+func lastFirst() func(*receiver, *mailbox.Delivery) {
+	held := map[*receiver]*mailbox.Delivery{}
+	return func(r *receiver, d *mailbox.Delivery) {
+		first := held[r]
+		if first == nil && r.box.Waiting() > 0 {
+			held[r] = d
+			return
+		}
+		delete(held, r)
+		if r.give(d); first != nil {
+			r.give(first)
+		}
 	}
+}
+
+// ageless takes signals of any age, while ACKs live no longer than before.
+func ageless(r *receiver) {
+	r.box.Store = mortal{r.box.Store}
+	r.box.Times.Ack = 30 * 24 * time.Hour
+}
+
+type mortal struct{ store.Store }
+
+func (s mortal) SetEX(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if strings.HasPrefix(key, space.AckPrefix()) {
+		ttl = times.Ack + 2*times.MaxAhead
+	}
+	return s.Store.SetEX(ctx, key, value, ttl)
+}
+
+// timeless takes every cursor for one of this generation.
+func timeless(r *receiver) {
+	r.box.Store = tampered{r.box.Store, func(key string, value []byte, err error) ([]byte, error) {
+		c, bad := envelope.OpenCursor(ring, "r", value)
+		if key != space.Cursor("r") || bad != nil {
+			return value, err
+		}
+		generation, _ := r.scene.mem.Get(ctx, space.Generation())
+		c.Generation = string(generation)
+		sealed, err := envelope.AppendCursor(nil, ring, c)
+		return sealed, err
+	}}
+}
+
+// believe keeps what a hint that was taken said of its ticket.
+func believe(r *receiver, hint []byte) {
+	number, entry, _ := bytes.Cut(hint, []byte{' '})
+	r.believed[names.EntryPrefix()+string(number)] = entry
 }
 
 func ackFirst(r *receiver, d *mailbox.Delivery) {
@@ -229,8 +252,8 @@ func poisoned(s store.Store) store.Store {
 	}}
 }
 
-// believing signs what it reads.
-func believing(s store.Store) store.Store {
+// signing signs what it reads.
+func signing(s store.Store) store.Store {
 	return tampered{s, func(key string, value []byte, err error) ([]byte, error) {
 		end := bytes.LastIndex(value, []byte(`,"kid":`))
 		if err != nil || end < 0 || !strings.HasPrefix(key, names.EntryPrefix()) {

@@ -1,5 +1,0 @@
-//go:build !race
-
-package mailbox_test
-
-const slow = 1
