@@ -13,6 +13,10 @@
 // highest that it ever saw. An old beat that is written again is no life, neither is one that does not verify; the time
 // that a beat claims is never looked at (D7).
 //
+// The session of a beat is not looked at. It would tell two lives of one number apart, but then beats that somebody kept
+// from before a loss could be written again one by one, and hide a death from all who never saw them. What tells is the
+// generation of the store's data: it is read before all else, and when it is another one the watch begins anew.
+//
 // Silence grows from one good look to the next only. It stands still across a look that failed, and across a gap between
 // two looks of more than two Checks: a monitor that stalled or could not reach the store accuses nobody (D2).
 //
@@ -61,6 +65,10 @@ type Watch struct {
 	Now    func() time.Time // monotonic
 	Name   string           // tells this monitor's warnings from those of others; different for each, or empty
 
+	// Few is how many heartbeats are read at every Check, in turn, whatever the store's late index says. 0 stands for as
+	// many as fit one trip, which suits all but tests; a negative number for none.
+	Few int
+
 	// Decide proposes that an incarnation is dead, silent since its beat seq for at least silent. It returns nil once the
 	// decision is visible, with mine for this monitor's own. agree.ErrAgain is no failure; any error is followed by
 	// another attempt at a later Check, while the silence lasts.
@@ -68,25 +76,32 @@ type Watch struct {
 	// Dead returns whether and why an incarnation is decided to be over. It is asked only where a decision seems to stand.
 	Dead func(ctx context.Context, id string, incarnation int64) (decided bool, reason string, err error)
 	// Handled returns whether everything was done about an incarnation that is over. It is asked only where the record
-	// of that stands; nil trusts the record.
-	Handled func(ctx context.Context, id string, incarnation int64) (bool, error)
+	// of that stands; nil trusts the record. known: this watch had looked at it before. While it returns false the end is
+	// reported as Gone; once it has returned true the watch forgets that incarnation.
+	Handled func(ctx context.Context, id string, incarnation int64, known bool) (bool, error)
 	// Refused is told of a record that was stepped over; nil: nobody is.
 	Refused func(err error)
+
+	generation string // of the store's data; "": none was seen
 
 	reader  ticketlog.Reader
 	placed  bool      // the reader has a position
 	caught  bool      // whoever is new has registered while I watched
 	members []*member // ascending by id, then by incarnation
+	round   []*member // who is looked at: the candidates, and those who are over
+	index   index
 }
 
 // atOnce is how many keys are read in one trip.
 const atOnce = 500
 
-// Check is one pass: it reads the registry and the heartbeats of the living, looks closer at the silent, writes the
-// warnings that are due, and decides. Call it every Policy.Check. An error says what could not be read or written: what
-// the report says is true nevertheless, and the next Check makes up for the rest.
+// Check is one pass: it reads the registry and the heartbeats of the living, or of those among them who are late where the
+// store has an index of that, looks closer at the silent, writes the warnings that are due, and decides. Call it every
+// Policy.Check. An error says what could not be read or written: what the report says is true nevertheless, and the next
+// Check makes up for the rest.
 func (w *Watch) Check(ctx context.Context) (Report, error) {
 	p := &pass{Watch: w, ctx: ctx, began: w.Now()}
+	p.recognise()
 	p.enrol()
 	p.listen()
 	p.inquire()
@@ -94,19 +109,22 @@ func (w *Watch) Check(ctx context.Context) (Report, error) {
 	return Report{p.findings}, p.err()
 }
 
-// Regressed says that the store lost acknowledged writes, or all of them. The watch forgets whom it knew alive: whoever
-// lives registers and beats again, perhaps under a lower incarnation, and is silent from then on at the earliest. A Check
-// that notices the loss itself does the same.
+// Regressed says that the store lost acknowledged writes, or all of them. The watch forgets whom it knew: whoever lives
+// registers and beats again, perhaps under a lower incarnation, and is silent from then on at the earliest. A Check that
+// notices the loss itself does the same, and returns ticketlog.ErrRegressed.
 func (w *Watch) Regressed() {
 	if w.placed {
 		w.reader.Recheck()
 	}
-	w.forgetTheLiving()
+	w.forgetEverybody()
 }
 
-func (w *Watch) forgetTheLiving() {
+// forgetEverybody: also the dead, or they would hide or be those who join again under a lower number or the same. A
+// decision that survived is found again before anybody is accused.
+func (w *Watch) forgetEverybody() {
 	w.caught = true
-	w.retain(func(m *member) bool { return m.dead })
+	w.members, w.round = nil, nil
+	w.index = index{pass: w.index.pass + 1}
 }
 
 // proven is the silence that an absent heartbeat proves.

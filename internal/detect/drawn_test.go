@@ -20,6 +20,8 @@ func (r rolled) Choose(_ string, n int) int { return r.r.IntN(n) }
 type draw struct {
 	sim.Chooser
 	alone bool // monitors decide without agreement
+	index bool // there is a late index
+	loss  bool // the store may lose all its data
 }
 
 // span is a duration from low to high, in steps of a hundredth of the difference.
@@ -35,6 +37,9 @@ func (d draw) policy() detect.Policy {
 	p.Beat = time.Duration(1+d.Choose("beat", 8)) * time.Second
 	p.Check = time.Duration(1+d.Choose("check", 12)) * time.Second
 	p.TTL = max(2*p.Beat, p.Check*3/2) + d.span("ttl", 0, 30*time.Second)
+	if d.index && !d.oneIn("odd", 3) {
+		p.TTL = (p.TTL/p.Check + 3) * p.Check
+	}
 	p.Stale = max(p.TTL, p.Beat+2*p.Check)
 	if !d.oneIn("tight", 3) {
 		p.Stale += d.span("stale", 0, 40*time.Second)
@@ -50,6 +55,7 @@ func (d draw) calm(check procedure) *ward {
 	w := newWard(d.policy())
 	w.check, w.alone = check, d.alone
 	d.lateness(w)
+	d.indexed(w)
 	for i := range 1 + d.Choose("monitors", 4) {
 		m := w.hire(fmt.Sprint("m", i+1), d.span("phase", 0, w.policy.Check))
 		m.lazy = d.oneIn("lazy", 2)
@@ -58,6 +64,7 @@ func (d draw) calm(check procedure) *ward {
 	for i := range 1 + d.Choose("patients", 4) {
 		p := w.admit(fmt.Sprint("p", i+1))
 		p.skew = time.Duration(d.Choose("skew", 11)-5) * time.Hour
+		p.coarse = d.index && d.oneIn("coarse", 4)
 		w.at(d.span("join", 0, time.Minute), p.join)
 		if !d.oneIn("immortal", 3) {
 			w.at(time.Minute+d.span("death", 0, time.Minute), p.die)
@@ -66,6 +73,13 @@ func (d draw) calm(check procedure) *ward {
 	w.until(2*time.Minute + high + 1)
 	w.complete()
 	return w
+}
+
+// indexed gives the ward a late index, in which not everybody is.
+func (d draw) indexed(w *ward) {
+	if d.index {
+		w.fewer = 1 - 2*d.Choose("in turn", 2)
+	}
 }
 
 func (d draw) lateness(w *ward) {
@@ -80,6 +94,9 @@ func (d draw) stormy(check procedure, skewed bool) *ward {
 	w := newWard(d.policy())
 	w.check, w.alone, w.calm = check, d.alone, false
 	d.lateness(w)
+	if d.index {
+		w.fewer = 1 // or lies are believed for ever
+	}
 	for i := range 1 + d.Choose("monitors", 4) {
 		m := w.hire(fmt.Sprint("m", i+1), d.span("phase", 0, w.policy.Check))
 		m.lazy = d.oneIn("lazy", 4)
@@ -123,7 +140,15 @@ func (d draw) disturb(w *ward) {
 	p := w.patients[d.Choose("who", len(w.patients))]
 	m := w.monitors[d.Choose("which", len(w.monitors))]
 	lasts := d.length(w.policy)
-	switch d.Choose("event", 12) {
+	if d.loss && d.oneIn("a loss", 4) {
+		d.lose(w, p, lasts)
+		return
+	}
+	events := 12
+	if d.index {
+		events = 15
+	}
+	switch d.Choose("event", events) {
 	case 0:
 		p.die()
 		w.clock.AfterFunc(lasts, m.restart)
@@ -151,7 +176,40 @@ func (d draw) disturb(w *ward) {
 		d.hostile(w, p)
 	case 11:
 		d.blink(w, p, m)
+	case 12:
+		w.note("the late index is lost")
+		w.unindex()
+	case 13:
+		p.coarse = !p.coarse
+		w.note("%s touches the late index no more: %v", p.id, p.coarse)
+	case 14:
+		w.note("%s is touched, whether it lives or not", p.id)
+		w.lie(p)
 	}
+}
+
+// lose lets the store lose its data; or when p is dead and nobody has handed over, and then p dies again.
+func (d draw) lose(w *ward, p *patient, lasts time.Duration) {
+	restarts := func() bool { return !d.oneIn("lives on", 3) }
+	if d.oneIn("buried", 2) {
+		w.lose(lasts, restarts)
+		return
+	}
+	p.die()
+	for _, m := range w.monitors {
+		m.lazy = true
+	}
+	_, high := detect.Scheduled(w.policy, w.jitter)
+	w.clock.AfterFunc(high, func() { w.lose(w.policy.Check, restarts) })
+	w.clock.AfterFunc(high+w.policy.Check+w.policy.Stale, p.die)
+}
+
+// lie has the late index call p on time for ever.
+func (w *ward) lie(p *patient) {
+	if p.incarnation > 0 {
+		p.index()
+	}
+	w.clock.AfterFunc(w.policy.Beat, func() { w.lie(p) })
 }
 
 // flap cuts p off a few times, with some beats between.
@@ -208,7 +266,7 @@ func (d draw) replay(w *ward, p *patient) {
 }
 
 func (d draw) again(w *ward, p *patient, i, last int) {
-	if i >= last || p.alive {
+	if i >= min(last, len(p.old)) || p.alive {
 		return
 	}
 	if !w.down {

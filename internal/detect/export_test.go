@@ -31,18 +31,33 @@ type Mutant struct {
 	Rash        bool // that a pass took long is not noticed
 	Early       bool // silence counts from when the question was sent
 	Blurred     bool // superseded incarnations are forgotten
+	Believing   bool // what the late index calls on time is believed for ever
+	Strange     bool // whom the late index does not hold is not looked at
+	Indexed     bool // silence is counted from the index's time
+	Undoubting  bool // what is made up for counts across looks that failed, and gaps
+	Oblivious   bool // the generation of the store's data is not looked at
+	Once        bool // it is looked at before all else, but not before somebody is accused
+	Mourning    bool // the dead are remembered although the store lost its data
 }
+
+// Remembered is how many w still thinks of, one way or another.
+func (w *Watch) Remembered() int { return len(w.members) + len(w.round) + len(w.index.strangers) }
 
 // Check is Watch.Check but for the mutations.
 func (x Mutant) Check(w *Watch, ctx context.Context) (Report, error) {
 	p := &pass{Watch: w, ctx: ctx, began: w.Now()}
-	p.enrol()
+	x.begin(p)
 	x.before(p)
-	known, silences := slices.Clone(p.members), silences(p)
+	x.index(p)
+	known, silences, quiets := slices.Clone(p.members), silences(p), quiets(p)
 	p.listen()
+	if x.Undoubting {
+		undoubting(p, known, quiets)
+	}
 	if x.Remembering {
 		remember(p, known, silences)
 	}
+	x.since(p)
 	x.between(p)
 	if x.Inattentive {
 		inattentive(p)
@@ -56,6 +71,20 @@ func (x Mutant) Check(w *Watch, ctx context.Context) (Report, error) {
 		x.escalate(p)
 	}
 	return Report{p.findings}, p.err()
+}
+
+// begin is recognise and enrol.
+func (x Mutant) begin(p *pass) {
+	dead := slices.DeleteFunc(slices.Clone(p.members), func(m *member) bool { return !m.dead })
+	for _, step := range []func(){p.recognise, p.enrol} {
+		if x.Oblivious {
+			p.generation = ""
+		}
+		if step(); x.Mourning && len(p.members) == 0 {
+			p.members = dead
+			p.invite(dead...)
+		}
+	}
 }
 
 func silences(p *pass) (all []span) {
@@ -76,11 +105,11 @@ func remember(p *pass, known []*member, silences []span) {
 
 // inattentive asks only who was superseded or is known to be dead.
 func inattentive(p *pass) {
-	everybody := p.members
-	p.members = slices.DeleteFunc(slices.Clone(everybody), func(m *member) bool { return !m.over() })
+	everybody := p.round
+	p.round = slices.DeleteFunc(slices.Clone(everybody), func(m *member) bool { return !m.over() })
 	p.inquire()
-	p.members = slices.DeleteFunc(everybody, func(m *member) bool { return m.handled })
-	for _, m := range p.members {
+	p.round = everybody
+	for _, m := range p.round {
 		if m.heard != unread && !m.over() {
 			p.lives(m)
 		}
@@ -199,6 +228,11 @@ func (x Mutant) escalate(p *pass) {
 	switch {
 	case x.Private:
 		x.private(p)
+	case x.Once:
+		known := p.generation
+		p.generation = ""
+		p.escalate()
+		p.generation = known
 	default:
 		p.escalate()
 	}
@@ -234,4 +268,45 @@ func (x Mutant) count(p *pass) {
 			p.decide(m)
 		}
 	}
+}
+
+// index misuses the late index.
+func (x Mutant) index(p *pass) {
+	if x.Believing {
+		p.Few = -1
+	}
+	if x.Strange {
+		for _, m := range p.members {
+			m.indexed, m.watched = true, false
+		}
+		p.index.strangers = nil
+	}
+}
+
+// since counts the silence of those whom the index calls late from its time.
+func (x Mutant) since(p *pass) {
+	for _, m := range p.round {
+		if x.Indexed && !m.quiet.IsZero() && m.silence.from.After(m.quiet) {
+			m.silence.from = m.quiet
+		}
+	}
+}
+
+// undoubting remembers who was quiet across everything but a beat.
+func undoubting(p *pass, known []*member, quiet []time.Time) {
+	for i, m := range known {
+		if m.quiet.IsZero() && m.heard != newBeat && !quiet[i].IsZero() {
+			m.quiet = quiet[i]
+			if m.heard == nothing {
+				p.gone(m, p.began)
+			}
+		}
+	}
+}
+
+func quiets(p *pass) (all []time.Time) {
+	for _, m := range p.members {
+		all = append(all, m.quiet)
+	}
+	return all
 }

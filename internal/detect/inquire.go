@@ -22,11 +22,21 @@ func (p *pass) inquire() {
 			p.answer(m, results[2*i], results[2*i+1])
 		}
 	}
-	p.retain(func(m *member) bool { return !m.handled })
+	p.forget()
+}
+
+// forget is the end of those about whom everything was done.
+func (p *pass) forget() {
+	handled := slices.DeleteFunc(slices.Clone(p.round), func(m *member) bool { return !m.handled })
+	if len(handled) > 0 {
+		p.retain(func(m *member) bool { return !m.handled })
+		p.index.strangers = slices.DeleteFunc(p.index.strangers, func(m *member) bool { return m.handled })
+		p.drop(handled)
+	}
 }
 
 func (p *pass) doubtful() (all []*member) {
-	for _, m := range p.members {
+	for _, m := range p.round {
 		if m.fresh || m.over() || m.tried || m.heard == nothing || p.mute(m) || m.heard == newBeat && m.warned > 0 {
 			all = append(all, m)
 		}
@@ -43,10 +53,11 @@ func (p *pass) mute(m *member) bool {
 func (p *pass) answer(m *member, handled, decided store.Result) {
 	done, err := stands(handled)
 	if done && p.Handled != nil {
-		done, err = p.Handled(p.ctx, m.id, m.incarnation)
+		done, err = p.Handled(p.ctx, m.id, m.incarnation, !m.fresh || m.dead)
 	}
 	ended, doubt := stands(decided)
 	switch {
+	case done && m.tried && !m.dead && p.claim(m) && !m.dead: // D4: others were quick, and perhaps I must say it
 	case done:
 		m.handled = true
 	case err != nil || doubt != nil:

@@ -28,6 +28,13 @@ type member struct {
 
 	heard heard // at this pass
 	sure  bool  // at this pass: it is known not to be over
+
+	indexed bool      // the late index holds it
+	late    int       // the last pass at which it was late
+	turned  int       // the first pass at which it was late, without a gap
+	quiet   time.Time // when it was last on time, while all that I saw since was good; else zero
+	invited int       // the last pass at which it is looked at
+	watched bool      // to be read whatever the index says: it was not heard to beat
 }
 
 // heard is what a pass heard of a member.
@@ -54,11 +61,14 @@ func (w *Watch) enlist(id string, incarnation int64, since time.Time) *member {
 	if known {
 		return w.members[i]
 	}
-	m := &member{id: id, incarnation: incarnation, since: since, fresh: true}
+	m := &member{id: id, incarnation: incarnation, since: since, fresh: true, watched: true}
 	w.members = slices.Insert(w.members, i, m)
+	w.index.strangers = append(w.index.strangers, m)
+	w.invite(m)
 	m.hidden = i+1 < len(w.members) && w.members[i+1].id == id
 	for j := i - 1; j >= 0 && w.members[j].id == id; j-- {
 		w.members[j].hidden = true
+		w.invite(w.members[j])
 	}
 	return m
 }

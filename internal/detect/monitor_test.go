@@ -58,6 +58,7 @@ func (m *monitor) restart() {
 			return err == nil, string(reason), err
 		},
 	}
+	m.watch.Few = m.w.fewer
 }
 
 func (m *monitor) isolate(lasts time.Duration) {
@@ -105,6 +106,9 @@ func (m *monitor) act(f detect.Finding) {
 	case detect.Gone:
 		m.handOver(f.ID, f.Incarnation)
 	case detect.Superseded:
+		if p := m.w.patient(f.ID); f.Incarnation >= p.incarnation {
+			m.w.fail("D2: %s takes %s/%d for superseded", m.name, f.ID, f.Incarnation)
+		}
 		m.w.decide(eye{m.w.mem, m}, f.ID, f.Incarnation, "superseded by "+m.name)
 	}
 }
@@ -137,6 +141,49 @@ func (e eye) refused() error {
 		return errDown
 	}
 	return nil
+}
+
+// Capabilities: the late index where the ward has one, and nothing else.
+func (e eye) Capabilities() store.Capabilities {
+	if e.m.w.fewer == 0 {
+		return store.Capabilities{}
+	}
+	return store.Capabilities{Late: glass{e}}
+}
+
+// glass is a monitor's view of the late index.
+type glass struct{ e eye }
+
+func (g glass) Touch(context.Context, string, time.Duration, ...string) error {
+	panic("a monitor does not touch")
+}
+
+func (g glass) Count(ctx context.Context, index string) (int64, error) {
+	if err := g.e.refused(); err != nil {
+		return 0, err
+	}
+	return g.e.m.w.mem.Count(ctx, index)
+}
+
+func (g glass) Counts(ctx context.Context, index string, members ...string) ([]int64, error) {
+	if err := g.e.refused(); err != nil {
+		return nil, err
+	}
+	return g.e.m.w.mem.Counts(ctx, index, members...)
+}
+
+func (g glass) Late(ctx context.Context, index string, count int64, limit int) ([]string, error) {
+	if err := g.e.refused(); err != nil {
+		return nil, err
+	}
+	return g.e.m.w.mem.Late(ctx, index, count, limit)
+}
+
+func (g glass) Drop(ctx context.Context, index string, members ...string) error {
+	if err := g.e.refused(); err != nil {
+		return err
+	}
+	return g.e.m.w.mem.Drop(ctx, index, members...)
 }
 
 func (e eye) Get(ctx context.Context, key string) ([]byte, error) {
@@ -248,6 +295,9 @@ func (w *ward) pronounced(m *monitor, f detect.Dead) {
 		w.found++
 		w.ends[0] = min(w.ends[0], float64(age-low)/float64(w.policy.Check))
 		w.ends[1] = min(w.ends[1], float64(high-age)/float64(w.policy.Check))
+		if w.fewer != 0 && w.policy.TTL%w.policy.Check != 0 {
+			low, high = low-w.policy.Check, high+w.policy.Check
+		}
 		if age < low || age > high {
 			w.fail("D1: %s is found dead after %v, not within %v to %v", who, age, low, high)
 		}
@@ -266,10 +316,13 @@ func (w *ward) patient(id string) *patient {
 // complete: D1, whoever died is decided by now, once, and nobody else.
 func (w *ward) complete() {
 	for _, p := range w.patients {
+		if p.losses != w.losses {
+			continue // the store knows nothing of it any more
+		}
 		if !p.alive && p.incarnation > 0 && !w.over(p.id, p.incarnation) && w.deaths[end(p.id, p.incarnation)] == 0 {
 			w.fail("D1: nobody found that %s/%d died at %v", p.id, p.incarnation, p.died)
 		}
-		for n := int64(1); n < p.incarnation; n++ {
+		for n := p.first; n < p.incarnation; n++ {
 			if !w.over(p.id, n) {
 				w.fail("%s/%d is superseded and nobody says so", p.id, n)
 			}

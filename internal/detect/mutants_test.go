@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/detect"
+	"github.com/blocking-coordination/coord/internal/sim"
 )
 
 type mutant struct {
 	name  string
 	check detect.Mutant
 	alone bool // R8
+	index bool // a late index is needed to see it
+	loss  bool // a store that loses its data is
 }
 
 var mutants = []mutant{
@@ -32,25 +35,35 @@ var mutants = []mutant{
 	{name: "who is absent at first has less than a beat and a check left", check: detect.Mutant{Sparing: true}},
 	{name: "after a gap an absent heartbeat proves all the silence before it", check: detect.Mutant{Remembering: true}},
 	{name: "superseded incarnations are forgotten", check: detect.Mutant{Blurred: true}},
+	{name: "that the store lost its data is not noticed", check: detect.Mutant{Oblivious: true}, loss: true},
+	{name: "the dead are remembered though the store lost its data", check: detect.Mutant{Mourning: true}, loss: true},
+	{name: "what the late index calls on time is believed for ever", check: detect.Mutant{Believing: true}, index: true},
+	{name: "whom the late index does not know is not looked at", check: detect.Mutant{Strange: true}, index: true},
+	{name: "silence is counted from the late index's time", check: detect.Mutant{Indexed: true}, index: true},
 }
 
-// found looks for a ward that shows a mutant's fault, and returns how many checks that took.
+// found looks for a ward that shows a mutant's fault, and returns the plainest of its kind and how many checks it took.
 func (m mutant) found(limit int) (w *ward, checks int) {
 	for seed := uint64(0); checks < limit; seed++ {
-		check := m.check.Check
-		if m.check == (detect.Mutant{}) {
-			check = (*detect.Watch).Check
-		}
-		if w = m.play(seed, check); w.wrong != "" {
-			return w, checks + w.checks
+		tape := &sim.Recorder{Chooser: dice(seed)}
+		if w = m.play(seed, tape); w.wrong != "" {
+			return m.shrunk(seed, tape.Tape), checks + w.checks
 		}
 		checks += w.checks
 	}
 	return nil, checks
 }
 
-func (m mutant) play(seed uint64, check procedure) *ward {
-	d := draw{dice(seed), m.alone}
+func (m mutant) shrunk(seed uint64, tape []int) *ward {
+	tape = sim.Shrink(tape, 300, func(c sim.Chooser) bool { return m.play(seed, c).wrong != "" })
+	return m.play(seed, sim.Replay(tape))
+}
+
+func (m mutant) play(seed uint64, c sim.Chooser) *ward {
+	d, check := draw{c, m.alone, m.index, m.loss}, procedure(m.check.Check)
+	if m.check == (detect.Mutant{}) {
+		check = (*detect.Watch).Check
+	}
 	if seed%2 == 0 {
 		return d.calm(check)
 	}
@@ -71,7 +84,8 @@ func TestMutants(t *testing.T) {
 			if w == nil {
 				t.Fatalf("survived %d checks", checks)
 			}
-			t.Logf("found after %d checks: %s", checks, w.transcript())
+			t.Logf("killed after %d checks: %s", checks, w.transcript())
+			t.Log("counted 1 mutants")
 		})
 	}
 }
@@ -109,4 +123,5 @@ func TestWarningsOfAnEarlierSilence(t *testing.T) {
 			t.Log(w.transcript())
 		}
 	}
+	t.Log("counted 1 mutants")
 }

@@ -3,6 +3,7 @@ package detect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ type pass struct {
 	*Watch
 	ctx      context.Context
 	began    time.Time
+	unsure   bool // whether the store lost its data: nobody is accused
 	findings []Finding
 	failures []error
 }
@@ -47,6 +49,37 @@ func (p *pass) limit() time.Duration {
 // stalled: this pass took so long that what it saw is old. A monitor that was stopped in its midst accuses nobody.
 func (p *pass) stalled() bool { return p.Now().Sub(p.began) > p.limit() }
 
+var errLost = fmt.Errorf("%w: its generation is gone", ticketlog.ErrRegressed)
+
+// recognise: D2, the registry may be as long again as it was before the store lost its data, and who has joined since may
+// bear the number of one who did before, and beat below what I have heard of that one. Nobody registers before the new
+// generation stands. It is read before all else, so that all that is known is of one generation.
+func (p *pass) recognise() {
+	value, err := p.Store.Get(p.ctx, p.Space.Generation())
+	stands, err := stands(store.Result{Err: err})
+	if p.unsure = err != nil; p.unsure {
+		p.fail(err)
+		return
+	}
+	before := p.generation
+	if p.generation = ""; stands {
+		p.generation = p.named(value)
+	}
+	if before != "" && p.generation != before {
+		p.Regressed()
+		p.fail(errLost)
+	}
+}
+
+// named returns the name of a generation, "" where nobody signed it.
+func (p *pass) named(value []byte) string {
+	g, err := envelope.OpenJSON[struct{ Generation string }](p.Ring, envelope.KindGeneration, value)
+	if err != nil {
+		p.refuse(err)
+	}
+	return g.Generation
+}
+
 // enrol takes in who registered. Where it fails, those who are known are watched all the same.
 func (p *pass) enrol() {
 	if err := p.position(); err != nil {
@@ -59,7 +92,7 @@ func (p *pass) enrol() {
 	}
 	switch {
 	case errors.Is(err, ticketlog.ErrRegressed):
-		p.forgetTheLiving()
+		p.forgetEverybody()
 		p.fail(err)
 	case err != nil:
 		p.fail(err)
@@ -94,19 +127,7 @@ func (p *pass) register(entry []byte) {
 	p.enlist(m.ID, m.Incarnation, since)
 }
 
-// candidates are those whose heartbeat is to be read. With an index of late heartbeats it would be those that the index
-// takes for late and those that it does not hold; without one it is everybody who is not over.
-func (p *pass) candidates() (all []*member) {
-	for _, m := range p.members {
-		m.heard, m.sure = unread, false
-		if !m.over() {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-// listen reads the heartbeats: one Get for each of the living, and nothing else.
+// listen reads the heartbeats: one Get for each candidate, and nothing else.
 func (p *pass) listen() {
 	for batch := range slices.Chunk(p.candidates(), atOnce) {
 		ops := make([]store.Op, len(batch))
@@ -118,6 +139,7 @@ func (p *pass) listen() {
 		answered := p.Now()
 		for i, m := range batch {
 			p.hear(m, results[i], asked, answered)
+			p.settle(m)
 		}
 	}
 }
@@ -130,6 +152,7 @@ func (p *pass) hear(m *member, r store.Result, asked, answered time.Time) {
 	case errors.Is(r.Err, store.ErrNotFound):
 		m.heard = nothing
 		p.silent(m, asked, answered)
+		p.gone(m, asked)
 	case errors.Is(r.Err, store.ErrWrongType): // nobody's beat
 		m.heard = noNews
 		p.silent(m, asked, answered)

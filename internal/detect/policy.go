@@ -16,7 +16,8 @@ type Policy struct {
 }
 
 // Scheduled returns between which ages of a death it is decided where checks come exactly every Check and operations take
-// no time: not earlier than low and not later than high. jitter is by how much a beat may be late.
+// no time: not earlier than low and not later than high. jitter is by how much a beat may be late. With a late index, and a
+// TTL that is no whole number of Checks, either end may be missed by less than one Check, which Bounds allows for.
 func Scheduled(p Policy, jitter time.Duration) (low, high time.Duration) {
 	d := roundUp(p.Stale, p.Check) + time.Duration(p.Warnings-1)*roundUp(p.Spacing, p.Check)
 	return d - p.Beat - jitter, d + p.Check

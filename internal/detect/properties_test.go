@@ -1,7 +1,6 @@
 package detect_test
 
 import (
-	"flag"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,18 +10,17 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/blocking-coordination/coord/internal/detect"
+	"github.com/blocking-coordination/coord/internal/proof"
 	"github.com/blocking-coordination/coord/internal/sim"
 )
 
-var long = flag.Bool("coord.long", false, "explore far more interleavings")
-
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// runs is n, or a hundred times more with -coord.long, or far fewer under the race detector.
+// runs is n, or twenty times more with -coord.long, or far fewer under the race detector.
 func runs(n int) int {
 	switch {
-	case *long:
-		return 100 * n
+	case *proof.Long:
+		return 20 * n
 	case !thorough:
 		return n / 25
 	}
@@ -45,7 +43,8 @@ func TestD1Bounds(t *testing.T) {
 		found += w.found
 		ends = [2]float64{min(ends[0], w.ends[0]), min(ends[1], w.ends[1])}
 	}
-	t.Logf("%d deaths; the nearest to the bounds were %.3f and %.3f checks away", found, ends[0], ends[1])
+	t.Logf("counted %d runs", runs(1000))
+	t.Logf("counted %d deaths; the nearest to the bounds were %.3f and %.3f checks away", found, ends[0], ends[1])
 	if ends[0] >= 1 || ends[1] >= 1 {
 		t.Error("the bounds are not approached to within one check")
 	}
@@ -64,6 +63,20 @@ func TestEverythingAtOnce(t *testing.T) {
 			t.Fatalf("seed %d: %s", seed, w.transcript())
 		}
 	}
+	t.Logf("counted %d runs", runs(700))
+}
+
+// The same with a store that may lose all its data, where nearly everybody restarts with it and counts from 1 again: the
+// living are neither accused nor taken for those of before, and who dies after it is found, also where nobody has handed
+// over yet what an earlier one of that number left.
+func TestTheStoreLosesItsData(t *testing.T) {
+	for seed := range uint64(runs(700)) {
+		d := draw{Chooser: dice(seed), index: seed%2 == 1, loss: true}
+		if w := d.stormy((*detect.Watch).Check, true); w.wrong != "" {
+			t.Fatalf("seed %d: %s", seed, w.transcript())
+		}
+	}
+	t.Logf("counted %d runs", runs(700))
 }
 
 // D7: the same run with all wall clocks hours apart has the same verdicts at the same times.
@@ -75,6 +88,7 @@ func TestD7NoVerdictDependsOnWallClocks(t *testing.T) {
 			t.Fatalf("seed %d:\n%s\n\n%s", seed, a.transcript(), b.transcript())
 		}
 	}
+	t.Logf("counted %d runs", 2*runs(100))
 }
 
 // The extremes of D1 for the default policy: both ends are approached to within one check.

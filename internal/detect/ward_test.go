@@ -49,6 +49,7 @@ type ward struct {
 	late   func() time.Duration
 	check  procedure
 	alone  bool // monitors decide without agreement
+	fewer  int  // how many a monitor reads without asking the late index; 0: there is none
 
 	clock    *memstore.FakeClock
 	start    time.Time
@@ -56,6 +57,7 @@ type ward struct {
 	patients []*patient
 	monitors []*monitor
 	down     bool // the store answers nobody
+	losses   int  // of all its data
 	calm     bool // nothing disturbs the monitors: the bounds hold
 
 	facts  map[string]time.Time // when each warning was last written
@@ -71,10 +73,20 @@ type ward struct {
 
 func newWard(p detect.Policy) *ward {
 	clock := memstore.NewFakeClock(time.Time{})
-	return &ward{
+	w := &ward{
 		policy: p, late: func() time.Duration { return 0 }, check: (*detect.Watch).Check,
 		clock: clock, start: clock.Now(), mem: memstore.New(memstore.WithClock(clock)), calm: true,
 		facts: map[string]time.Time{}, deaths: map[string]int{}, left: map[string]bool{}, ends: [2]float64{math.Inf(1), math.Inf(1)},
+	}
+	w.name()
+	return w
+}
+
+// name writes the generation of the store's data, where none stands.
+func (w *ward) name() {
+	if _, err := w.mem.Get(ctx, space.Generation()); err != nil {
+		g := map[string]string{"generation": fmt.Sprint(w.losses)}
+		_ = w.mem.SetEX(ctx, space.Generation(), must(envelope.SealJSON(ring, envelope.KindGeneration, g)), times.Entry)
 	}
 }
 
@@ -113,6 +125,7 @@ type patient struct {
 	zombie      bool          // does not look whether it is decided dead
 	slow        time.Duration // from its registration to its first beat
 
+	joined  time.Duration
 	died    time.Duration
 	beaten  time.Duration   // when the last beat was written, or it registered
 	visible time.Duration   // the same, moved by outages of the store
@@ -120,6 +133,9 @@ type patient struct {
 	shown   bool            // a beat of this incarnation was written
 	history []time.Duration // when it beat, or registered
 	old     [][]byte        // every beat that it ever wrote
+	coarse  bool            // does not touch the late index
+	losses  int             // of the store, after which it is registered
+	first   int64           // incarnation that is registered since then
 	stop    func() bool
 }
 
@@ -140,9 +156,12 @@ func (p *patient) join() {
 	}
 	p.incarnation++
 	p.seq, p.alive, p.cut, p.shown = 0, true, false, false
-	p.register()
+	if p.enrol(); p.first == 0 {
+		p.first = p.incarnation
+	}
 	p.w.note("%s/%d joins", p.id, p.incarnation)
 	p.touch()
+	p.joined = p.beaten
 	p.stop = p.w.clock.AfterFunc(p.slow, p.beat)
 	if p.slow == 0 {
 		p.stop()
@@ -155,6 +174,15 @@ func (p *patient) isolate(lasts time.Duration) {
 	p.cut = true
 	p.w.note("%s is cut off for %v", p.id, lasts)
 	p.w.clock.AfterFunc(lasts, func() { p.cut = false })
+}
+
+// enrol registers p with a store that may have lost its data; before, the generation stands.
+func (p *patient) enrol() {
+	p.w.name()
+	if p.losses != p.w.losses {
+		p.losses, p.first = p.w.losses, p.incarnation
+	}
+	p.register()
 }
 
 func (p *patient) register() {
@@ -174,6 +202,9 @@ func (p *patient) unseen(failed time.Duration) {
 	for _, at := range slices.Backward(p.history) {
 		if at <= failed-p.w.policy.Check {
 			p.visible -= p.beaten - at
+			if at == p.joined { // nobody saw that it ever beat
+				p.shown, p.beaten = false, at
+			}
 			return
 		}
 	}
@@ -203,7 +234,18 @@ func (p *patient) beat() {
 	p.shown = true
 	p.old = append(p.old, p.sealed(ring))
 	p.put(p.old[len(p.old)-1])
+	if p.losses != p.w.losses {
+		p.enrol()
+	}
 	p.touch()
+	if p.seq%detect.Touching == 0 && !p.coarse {
+		p.index()
+	}
+}
+
+// index touches the late index.
+func (p *patient) index() {
+	_ = p.w.mem.Touch(ctx, space.Late(), time.Hour, keys.Indexed(p.id, p.incarnation))
 }
 
 func (p *patient) put(value []byte) {
@@ -257,6 +299,36 @@ func (w *ward) outage(lasts time.Duration, loss bool) {
 			}
 		}
 	})
+}
+
+// lose is an outage after which the store holds nothing. Whose host it is restarts with it, and counts from 1 again.
+func (w *ward) lose(lasts time.Duration, restarts func() bool) {
+	if w.down {
+		return
+	}
+	w.down = true
+	w.note("the store fails")
+	w.clock.AfterFunc(lasts, func() {
+		w.down = false
+		w.losses++
+		w.note("the store is back and holds nothing")
+		for _, key := range must(w.mem.Keys(ctx, "")) {
+			_, _ = w.mem.Expire(ctx, key, 0)
+		}
+		w.unindex()
+		w.deaths, w.left, w.facts = map[string]int{}, map[string]bool{}, map[string]time.Time{}
+		for _, p := range w.patients {
+			if p.old, p.history = nil, nil; p.incarnation > 0 && restarts() {
+				p.incarnation = 0
+				p.join()
+			}
+		}
+	})
+}
+
+// unindex loses the late index.
+func (w *ward) unindex() {
+	_ = w.mem.Drop(ctx, space.Late(), must(w.mem.Late(ctx, space.Late(), math.MaxInt64, 100))...)
 }
 
 func end(id string, incarnation int64) string { return fmt.Sprint(id, "/", incarnation) }

@@ -26,6 +26,9 @@ type warning struct {
 
 // escalate sees to everybody whose silence counts and who is not over.
 func (p *pass) escalate() {
+	if len(p.accused()) > 0 {
+		p.recognise() // once more: or their silence might be of one generation, and what I know of them of another
+	}
 	of := p.Policy.Warnings
 	for batch := range slices.Chunk(p.accused(), max(1, atOnce/of)) {
 		ops := make([]store.Op, 0, of*len(batch))
@@ -43,8 +46,8 @@ func (p *pass) escalate() {
 }
 
 func (p *pass) accused() (all []*member) {
-	for _, m := range p.members {
-		if m.sure && p.mute(m) {
+	for _, m := range p.round {
+		if m.sure && !p.unsure && p.mute(m) {
 			all = append(all, m)
 		}
 	}

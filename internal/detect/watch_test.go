@@ -15,7 +15,7 @@ import (
 	"github.com/blocking-coordination/coord/store"
 )
 
-// The living cost one Get each, and the registry's counter one.
+// The living cost one Get each, the registry's counter one, and the store's generation one.
 func TestTheLivingAreCheap(t *testing.T) {
 	w := newWard(defaults)
 	m := w.hire("m", time.Second)
@@ -25,7 +25,7 @@ func TestTheLivingAreCheap(t *testing.T) {
 	w.until(time.Minute)
 	w.ops = 0
 	w.until(70 * time.Second)
-	if w.ops != 1201 || len(m.reports) > 0 || w.wrong != "" {
+	if w.ops != 1202 || len(m.reports) > 0 || w.wrong != "" {
 		t.Fatalf("%d operations; %s", w.ops, w.transcript())
 	}
 }
@@ -144,10 +144,10 @@ func (s failing) Get(ctx context.Context, key string) ([]byte, error) {
 	return s.Store.Get(ctx, key)
 }
 
-// Where the end, the warnings or the heartbeat cannot be read, nobody is accused; where the registry cannot be read,
+// Where the generation, the end, the warnings or the heartbeat cannot be read, nobody is accused; where the registry cannot be read,
 // those who are known are.
 func TestWhatCannotBeRead(t *testing.T) {
-	for part, found := range map[string]bool{"handled": false, "decision": false, "warning": false, "heartbeat": false, "members": true} {
+	for part, found := range map[string]bool{"generation": false, "handled": false, "decision": false, "warning": false, "heartbeat": false, "members": true} {
 		w, m, _ := lone()
 		failed := ""
 		m.watch.Store = failing{m.watch.Store, &failed}
