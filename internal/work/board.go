@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -52,7 +53,8 @@ func (d *Desk) post(ctx context.Context, names keys.Log, sealed []byte) (ticket 
 	return ticket, err
 }
 
-// AddOpen puts u, after PutUnit, where anybody finds it who wants to claim its epoch 0. It waits for Times.Boards.Entry.
+// AddOpen puts u, after PutUnit, where anybody finds it who wants to claim its epoch 0. It waits for Times.Boards.Entry,
+// from its last OpenReader.Refresh.
 func (d *Desk) AddOpen(ctx context.Context, u Unit) error {
 	if err := u.check(); err != nil {
 		return err
@@ -98,6 +100,23 @@ func (d *Desk) OpenUnits() *OpenReader {
 // What is returned beside an error is good.
 func (r *OpenReader) Read(ctx context.Context) ([]Unit, []Malformed, error) { return r.read(ctx) }
 
+// Refresh keeps alive what waits, for somebody who will claim it when he has room: the payloads, then the counter, then
+// the entries. It returns what does not verify, once. Call it every Times.Refresh.
+func (r *OpenReader) Refresh(ctx context.Context) ([]Malformed, error) {
+	_, aside, err := r.read(ctx)
+	if err != nil {
+		return aside, err
+	}
+	d, names := r.desk, r.reader.Keys
+	var units, entries []store.Op
+	for _, p := range r.standing {
+		units = append(units, store.ExpireOp(d.Space.Unit(p.value.ID, p.value.Digest), d.Times.Unit))
+		entries = append(entries, store.ExpireOp(names.Entry(p.ticket), d.Times.Boards.Entry))
+	}
+	ops := append(units, store.ExpireOp(names.Tail, d.Times.Boards.Tail))
+	return aside, d.refresh(ctx, append(ops, entries...))
+}
+
 // DeadlineReader finds the epochs whose owners must make progress. It has one user at a time.
 type DeadlineReader struct{ board[Deadline] }
 
@@ -119,6 +138,13 @@ func (d *Desk) Deadlines() *DeadlineReader {
 // verify, once. An epoch may be there twice. What is returned beside an error is good.
 func (r *DeadlineReader) Read(ctx context.Context) ([]Deadline, []Malformed, error) {
 	return r.read(ctx)
+}
+
+// Recheck looks for everything again, because the store may have lost writes and given out tickets a second time: what was
+// known may stand no more, and where it stood something else may (X3).
+func (b *board[T]) Recheck() {
+	b.reader.Recheck()
+	b.standing = nil
 }
 
 // board reads a log whose entries each wait for the end of an epoch.
@@ -155,6 +181,10 @@ func (b *board[T]) read(ctx context.Context) (waiting []T, aside []Malformed, er
 // take reads what was posted since.
 func (b *board[T]) take(ctx context.Context) (aside []Malformed, err error) {
 	entries, err := b.reader.Read(ctx)
+	if errors.Is(err, ticketlog.ErrRegressed) {
+		b.standing = nil // as the reader does, which returns again what still stands
+	}
+	b.replace(entries)
 	for _, e := range entries {
 		value, openErr := b.open(e.Value)
 		if openErr != nil {
@@ -164,6 +194,15 @@ func (b *board[T]) take(ctx context.Context) (aside []Malformed, err error) {
 		b.standing = append(b.standing, posted[T]{value: value, ticket: e.Ticket})
 	}
 	return aside, err
+}
+
+// replace drops what was known under the tickets of entries: the reader looked again, and they may be others (X3).
+func (b *board[T]) replace(entries []ticketlog.Entry) {
+	again := make(map[int64]bool, len(entries))
+	for _, e := range entries {
+		again[e.Ticket] = true
+	}
+	b.standing = slices.DeleteFunc(b.standing, func(p posted[T]) bool { return again[p.ticket] })
 }
 
 // look drops, and deletes, the entries whose epoch has ended.

@@ -99,12 +99,21 @@ func (d *Desk) DecideDead(ctx context.Context, o Owner, death Death) (decided De
 	if death.By == "" {
 		death.By = d.By
 	}
+	if err := d.keepNumber(ctx, o); err != nil {
+		return Death{}, false, err
+	}
 	raw, mine, err := d.Decide(ctx, d.Space.Dead(o.ID, o.Incarnation), d.Times.Death, marshal(death))
 	if err != nil {
 		return Death{}, false, err
 	}
 	decided, err = decode[Death](raw)
 	return decided, mine, err
+}
+
+// keepNumber: D5, the counter of incarnations outlives the decision on one of them, or its number would be given to
+// somebody who is dead when he joins. o may have refreshed it for the last time a month ago.
+func (d *Desk) keepNumber(ctx context.Context, o Owner) error {
+	return d.refresh(ctx, []store.Op{store.ExpireOp(d.Space.Incarnation(o.ID), d.Times.Death.Decision+d.Times.Freeze)})
 }
 
 // Dead returns the decision that o is dead, where there is one.

@@ -18,10 +18,6 @@ func (d *Desk) Intents(ctx context.Context, o Owner) (all []Intent, err error) {
 	return all, err
 }
 
-func (d *Desk) OpenIntent(o Owner, data []byte) (Intent, error) {
-	return d.openIntent(o, store.Result{Value: data})
-}
-
 // IntentAfter claims first and appends then.
 func (d *Desk) IntentAfter(ctx context.Context, me Owner, u Unit, e int64) (bool, error) {
 	decided, found, err := d.endable(ctx, u, e)
@@ -66,6 +62,7 @@ type Hand struct {
 	ReadFirst    bool // the list is read before the death is decided
 	HandledFirst bool // handled is written first
 	HandledEver  bool // handled is written though a unit has no heir
+	Forget       bool // of what has no heir, the checkpoint is not kept alive
 	KeepOpen     bool // an undecided f-1 is left alone
 	NotAgain     bool // the decision is not read again after f-1 was closed
 	OnlyBefore   bool // the epoch that was owned is left alone
@@ -93,7 +90,11 @@ func (m Hand) HandOver(ctx context.Context, d *Desk, o Owner, c Choose) error {
 		err = d.setHandled(ctx, o)
 	}
 	for _, w := range intents {
-		if oneErr := m.one(ctx, d, o, w, c); oneErr != nil && !(m.HandledEver && errors.Is(oneErr, ErrNoHeir)) {
+		oneErr := m.one(ctx, d, o, w, c)
+		if errors.Is(oneErr, ErrNoHeir) {
+			oneErr = errors.Join(oneErr, m.keep(ctx, d, o, w))
+		}
+		if oneErr != nil && !(m.HandledEver && errors.Is(oneErr, ErrNoHeir)) {
 			err = errors.Join(err, oneErr)
 		}
 	}
@@ -101,6 +102,13 @@ func (m Hand) HandOver(ctx context.Context, d *Desk, o Owner, c Choose) error {
 		return err
 	}
 	return d.setHandled(ctx, o)
+}
+
+func (m Hand) keep(ctx context.Context, d *Desk, o Owner, w written) error {
+	if !m.Forget {
+		return d.keep(ctx, o, w)
+	}
+	return errors.Join(d.refresh(ctx, d.refreshUnit(w.Intent)), d.refresh(ctx, d.refreshEntry(o, w.ticket)))
 }
 
 func (m Hand) one(ctx context.Context, d *Desk, o Owner, w written, c Choose) error {
@@ -181,6 +189,9 @@ func (l *List) DropWaiting() {
 		l.items[i].waits = false
 	}
 }
+
+// RefreshScanned does not read the list first.
+func (l *List) RefreshScanned(ctx context.Context) error { return l.refreshKnown(ctx) }
 
 // ForgetTaken forgets what runs.
 func (l *List) ForgetTaken() { l.taken = map[run]bool{} }

@@ -56,6 +56,9 @@ func (d *Desk) HandOver(ctx context.Context, o Owner, choose Choose) (moved []Mo
 	if err != nil {
 		return nil, aside, err
 	}
+	if err := d.keepUnread(ctx, o, aside); err != nil {
+		return nil, aside, err
+	}
 	moved, more, err := d.handOverAll(ctx, o, intents, choose)
 	aside = append(aside, more...)
 	if err == nil && slices.ContainsFunc(aside, Malformed.mends) {
@@ -92,12 +95,17 @@ func (d *Desk) handOverAll(ctx context.Context, o Owner, intents []written, choo
 		some, err := d.handOverOne(ctx, o, w, choose)
 		moved = append(moved, some...)
 		switch {
+		case err == nil:
+			continue
 		case errors.Is(err, ErrNoHeir):
-			left = errors.Join(err, d.keep(ctx, o, w))
-		case err != nil && spoilt(err):
+			left = err
+		case spoilt(err):
 			aside = append(aside, Malformed{Key: d.epochKey(w.Intent), Unit: w.Unit.ID, Err: err})
-		case err != nil:
+		default:
 			return moved, aside, err
+		}
+		if err := d.keep(ctx, o, standings[i].decided(w)); err != nil {
+			left = errors.Join(err, left)
 		}
 	}
 	return moved, aside, left
@@ -185,20 +193,51 @@ func (d *Desk) enlist(ctx context.Context, h Owner, i Intent) error {
 	return d.alive(ctx, h)
 }
 
-// keep refreshes what o left where there is no heir for it, so that it is still there when there is one.
+// keep refreshes what o left that cannot be handed over yet, so that it is still there when it can (X3).
 func (d *Desk) keep(ctx context.Context, o Owner, w written) error {
-	if err := d.refresh(ctx, d.refreshUnit(w.Intent)); err != nil {
+	if err := d.refresh(ctx, append(d.refreshDeath(o), d.refreshUnit(w.Intent)...)); err != nil {
+		return err
+	}
+	if err := d.keepBase(ctx, w.Unit.ID, w.Epoch); err != nil {
 		return err
 	}
 	return d.refresh(ctx, d.refreshEntry(o, w.ticket))
 }
 
-// refreshUnit refreshes what an intent refers to: the payload, and the decisions that nobody must take for open.
+// mostUnread bounds the epoch of what is kept alive without being verified: each epoch below may be looked at.
+const mostUnread = 64
+
+// keepUnread is keep for intents that a newer key ring may open one day. What they say is not verified, but to keep alive
+// what is there changes nothing, whoever asks for it.
+func (d *Desk) keepUnread(ctx context.Context, o Owner, aside []Malformed) error {
+	for _, m := range aside {
+		if !m.mends() || m.claims.check() != nil || m.claims.Epoch > mostUnread {
+			continue
+		}
+		if err := d.keep(ctx, o, m.claims); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refreshDeath refreshes what says that o is dead, and that its id was used so often: an incarnation of the same number
+// would be born dead.
+func (d *Desk) refreshDeath(o Owner) []store.Op {
+	return []store.Op{
+		store.ExpireOp(d.Space.Incarnation(o.ID), d.Times.Death.Decision+d.Times.Freeze),
+		store.ExpireOp(d.Space.Dead(o.ID, o.Incarnation).Decision(), d.Times.Death.Decision),
+	}
+}
+
+// refreshUnit refreshes what an intent refers to: the payload, and the decisions that nobody must take for open. The last
+// of them stands only where somebody else ended the epoch just now, or so that it cannot be made out here.
 func (d *Desk) refreshUnit(i Intent) []store.Op {
 	return []store.Op{
 		store.ExpireOp(d.Space.Unit(i.Unit.ID, i.Unit.Digest), d.Times.Unit),
 		store.ExpireOp(d.Space.Epoch(i.Unit.ID, 0).Decision(), d.Times.Epoch.Decision),
 		store.ExpireOp(d.Space.Epoch(i.Unit.ID, i.Epoch-1).Decision(), d.Times.Epoch.Decision),
+		store.ExpireOp(d.Space.Epoch(i.Unit.ID, i.Epoch).Decision(), d.Times.Epoch.Decision),
 	}
 }
 

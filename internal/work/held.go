@@ -2,8 +2,8 @@ package work
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -62,16 +62,6 @@ func (d *Desk) owns(ctx context.Context, me Owner, u Unit, f int64) error {
 	return err
 }
 
-// Base is the newest checkpoint of the epochs f down to 1.
-func (d *Desk) Base(ctx context.Context, unit string, f int64) ([]byte, error) {
-	for ; f >= 1; f-- {
-		if data, found, err := d.newest(ctx, unit, f); found || err != nil {
-			return data, err
-		}
-	}
-	return []byte{}, nil
-}
-
 // Last is the newest acknowledged checkpoint, or the base.
 func (h *Held) Last() []byte { return h.last }
 
@@ -89,10 +79,7 @@ func (h *Held) Checkpoint(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// errBehind: the counter does not cover a version yet, since an earlier one was never counted.
-var errBehind = errors.New("work: the counter of checkpoints is behind")
-
-// write writes version k, with the counter before it: whoever walks down from the counter meets the newest version.
+// write writes version k and has the counter cover it: whoever walks down from the counter meets the newest version.
 func (h *Held) write(ctx context.Context, k int64, data []byte) error {
 	sealed := h.desk.sealCheckpoint(h.Unit.ID, h.Epoch, k, data)
 	ops := append(h.count(), store.SetEXOp(h.key(k), sealed, h.desk.Times.Checkpoint))
@@ -102,15 +89,27 @@ func (h *Held) write(ctx context.Context, k int64, data []byte) error {
 		if err := store.FirstError(results); err != nil {
 			return err
 		}
-		if results[0].N < k {
-			return errBehind
-		}
-		return nil
+		return h.cover(ctx, results[0].N, k)
 	})
 	if err == nil {
 		h.swept = h.acked
 	}
 	return err
+}
+
+const countBatch = 256 // steps of a counter in one trip
+
+// cover raises the counter from n to version k, where earlier ones were never counted or the store has lost count. An heir
+// who reads it meanwhile misses k, but then the epoch has ended, and whoever looks after this is fenced (X4).
+func (h *Held) cover(ctx context.Context, n, k int64) error {
+	for n < k {
+		results := store.Batch(ctx, h.desk.Store, slices.Repeat(h.count()[:1], int(min(k-n, countBatch))))
+		if err := store.FirstError(results); err != nil {
+			return err
+		}
+		n = results[len(results)-1].N
+	}
+	return nil
 }
 
 func (h *Held) key(k int64) string { return h.desk.Space.Checkpoint(h.Unit.ID, h.Epoch, k) }

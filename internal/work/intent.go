@@ -25,7 +25,8 @@ type Malformed struct {
 	Unit string // whose it is, where that is known
 	Err  error
 
-	rubbish bool // nobody will ever read it, so it holds up nothing
+	rubbish bool    // nobody will ever read it, so it holds up nothing
+	claims  written // what an intent says that is no rubbish and does not verify; for keep alone
 }
 
 // mends reports whether a newer key ring, or the deletion of a forged key, may mend it one day.
@@ -129,7 +130,8 @@ func (d *Desk) readSome(ctx context.Context, o Owner, names keys.Log, tickets []
 		case errors.Is(err, store.ErrNotFound): // a hole, or over and deleted
 		case err != nil:
 			rubbish := envelope.ReasonOf(err) != envelope.UnknownKey
-			aside = append(aside, Malformed{Key: ops[i].Key, Unit: intent.Unit.ID, Err: err, rubbish: rubbish})
+			claims, _ := decode[Intent](got.Value)
+			aside = append(aside, Malformed{Key: ops[i].Key, Unit: intent.Unit.ID, Err: err, rubbish: rubbish, claims: written{claims, tickets[i]}})
 		default:
 			all = append(all, written{intent, tickets[i]})
 		}
@@ -181,6 +183,14 @@ func (s standing) runs(o Owner) bool { return s.before != nil && s.before.Gives(
 
 // over reports whether an intent of o has become meaningless: the epoch went to another, or has ended.
 func (s standing) over(o Owner) bool { return s.own != nil || s.before != nil && !s.before.Gives(o) }
+
+// decided is w with the payload that was decided, where one was: its own may be that of another claim.
+func (s standing) decided(w written) written {
+	if s.before != nil {
+		w.Unit.Digest = s.before.Digest
+	}
+	return w
+}
 
 // standings reads how things stand for some intents, in one trip for each batch.
 func (d *Desk) standings(ctx context.Context, some []written) (all []standing, err error) {

@@ -2,6 +2,7 @@ package work
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/blocking-coordination/coord/internal/ticketlog"
@@ -15,6 +16,7 @@ type List struct {
 	me     Owner
 	reader ticketlog.Reader
 	items  []item
+	aside  []Malformed  // for the next Scan to report
 	taken  map[run]bool // what this process runs or ran
 }
 
@@ -23,6 +25,8 @@ type run struct {
 	unit  string
 	epoch int64
 }
+
+func (i Intent) run() run { return run{i.Unit.ID, i.Epoch} }
 
 // item is an intent that is not known to be over.
 type item struct {
@@ -42,24 +46,34 @@ func (l *List) TailKey() string { return l.reader.TailKey() }
 
 // Idle reports whether Scan has nothing to do where the counter stands at tail.
 func (l *List) Idle(tail int64) bool {
-	return l.reader.Idle(tail) && !slices.ContainsFunc(l.items, func(i item) bool { return i.waits })
+	return l.reader.Idle(tail) && l.aside == nil && !slices.ContainsFunc(l.items, func(i item) bool { return i.waits })
 }
 
 // Scan returns the epochs that are mine to run, each once in this process. An intent whose epoch before is undecided is
 // looked at again by the next Scan. An entry that was late is still found. What does not verify is set aside and reported
 // once. What Scan returns beside an error is good; ticketlog.ErrRegressed means that the store lost writes.
 func (l *List) Scan(ctx context.Context) (runnable []Intent, aside []Malformed, err error) {
-	entries, err := l.reader.Read(ctx)
-	for _, e := range entries {
-		if m, ok := l.add(e); !ok {
-			aside = append(aside, m)
-		}
-	}
+	err = l.read(ctx)
 	runnable, more, lookErr := l.look(ctx)
 	if err == nil {
 		err = lookErr
 	}
-	return runnable, append(aside, more...), err
+	aside, l.aside = append(l.aside, more...), nil
+	return runnable, aside, err
+}
+
+// read notes the intents that were appended since.
+func (l *List) read(ctx context.Context) error {
+	entries, err := l.reader.Read(ctx)
+	if errors.Is(err, ticketlog.ErrRegressed) {
+		l.items = nil // as the reader does, which returns again what still stands
+	}
+	for _, e := range entries {
+		if m, ok := l.add(e); !ok {
+			l.aside = append(l.aside, m)
+		}
+	}
+	return err
 }
 
 // add notes an intent. false where it is malformed.
@@ -68,10 +82,25 @@ func (l *List) add(e ticketlog.Entry) (Malformed, bool) {
 	if err != nil {
 		return Malformed{Key: l.reader.Keys.Entry(e.Ticket), Unit: intent.Unit.ID, Err: err}, false
 	}
-	if !slices.ContainsFunc(l.items, func(i item) bool { return i.ticket == e.Ticket }) { // the reader looked again
-		l.items = append(l.items, item{written: written{intent, e.Ticket}, waits: true})
+	it := item{written: written{intent, e.Ticket}, waits: true}
+	switch at := slices.IndexFunc(l.items, func(i item) bool { return i.ticket == e.Ticket }); {
+	case at < 0:
+		l.items = append(l.items, it)
+	case l.items[at].run() != it.run(): // X3: the store lost writes, and gave the ticket out a second time
+		l.items[at] = it
 	}
 	return Malformed{}, true
+}
+
+// Recheck looks for everything again, because the store may have lost writes: decisions, and intents whose tickets it has
+// given out a second time. What was taken may be taken again, but for the epochs that runs names: those this process is
+// about to begin, runs, or goes on with (X5).
+func (l *List) Recheck(runs []Intent) {
+	l.reader.Recheck()
+	l.items, l.taken = nil, make(map[run]bool, len(runs))
+	for _, i := range runs {
+		l.taken[i.run()] = true
+	}
 }
 
 // look takes what may run among the intents that wait.
@@ -131,10 +160,20 @@ func (l *List) written(want func(item) bool) (some []written) {
 	return some
 }
 
-// Refresh keeps alive what this owner owns or may come to own, and deletes the intents that are over. The order is that
-// of section 7: decisions and payloads, then the counter, then the intents, so that what is referred to lives longer.
-// Call it every Times.Refresh.
+// Refresh keeps alive what this owner owns or may come to own, and deletes the intents that are over. It reads the list
+// first, for who only claims need not scan (X1, X3); where it cannot, it keeps alive what it knows all the same, and
+// returns the error. Call it every Times.Refresh.
 func (l *List) Refresh(ctx context.Context) error {
+	unread := l.read(ctx)
+	if err := l.refreshKnown(ctx); err != nil {
+		return err
+	}
+	return unread
+}
+
+// refreshKnown goes in the order of section 7: decisions and payloads, then the counter, then the intents, so that what
+// is referred to lives longer.
+func (l *List) refreshKnown(ctx context.Context) error {
 	all := l.written(func(item) bool { return true })
 	standings, err := l.desk.standings(ctx, all)
 	if err != nil {
@@ -149,6 +188,9 @@ func (l *List) Refresh(ctx context.Context) error {
 		referred = append(referred, l.desk.refreshUnit(w.Intent)...)
 		entries = append(entries, store.ExpireOp(l.reader.Keys.Entry(w.ticket), l.desk.Times.Intents.Entry))
 	}
+	if err := l.keepBases(ctx, all, standings); err != nil {
+		return err
+	}
 	counter := []store.Op{store.ExpireOp(l.reader.Keys.Tail, l.desk.Times.Intents.Tail)}
 	for _, ops := range [][]store.Op{referred, counter, entries, deleted} {
 		if err := l.desk.refresh(ctx, ops); err != nil {
@@ -156,6 +198,24 @@ func (l *List) Refresh(ctx context.Context) error {
 		}
 	}
 	l.drop(standings)
+	return nil
+}
+
+// keepBases keeps alive what I would begin with where I inherited an epoch and did not begin it. A Held does so for what
+// was begun, which its first checkpoint shows.
+func (l *List) keepBases(ctx context.Context, all []written, standings []standing) error {
+	for i, w := range all {
+		if w.Epoch == 1 || !standings[i].runs(l.me) {
+			continue
+		}
+		n, err := l.desk.Progress(ctx, w.Unit.ID, w.Epoch)
+		if err == nil && n == 0 {
+			err = l.desk.keepBase(ctx, w.Unit.ID, w.Epoch-1)
+		}
+		if err != nil && !spoilt(err) {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -2,116 +2,145 @@ package work_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/blocking-coordination/coord/internal/sim"
+	"github.com/blocking-coordination/coord/internal/proof"
 	"github.com/blocking-coordination/coord/internal/work"
+	"github.com/blocking-coordination/coord/internal/work/worktest"
 	"github.com/blocking-coordination/coord/store"
 )
 
 // mutant is a procedure with one step left out or out of place.
 type mutant struct {
 	name   string
-	wrong  func(*procedures)
-	scenes []plan // nil: all
+	breaks string // the invariants that may tell
+	trial  string // where it is found
+	wrong  func(*worktest.Procedures)
 }
 
-func (m mutant) in() []plan {
-	if m.scenes == nil {
-		return scenes
-	}
-	return m.scenes
-}
-
-func hand(m work.Hand) func(*procedures) {
-	return func(p *procedures) {
-		p.handOver = func(d *work.Desk, o work.Owner, c work.Choose) error { return m.HandOver(ctx, d, o, c) }
+func hand(m work.Hand) func(*worktest.Procedures) {
+	return func(p *worktest.Procedures) {
+		p.HandOver = func(d *work.Desk, o work.Owner, c work.Choose) error { return m.HandOver(ctx, d, o, c) }
 	}
 }
 
-func start(m work.Start) func(*procedures) {
-	return func(p *procedures) {
-		p.begin = func(d *work.Desk, me work.Owner, u work.Unit, f int64) (*work.Held, []byte, error) {
+func start(m work.Start) func(*worktest.Procedures) {
+	return func(p *worktest.Procedures) {
+		p.Begin = func(d *work.Desk, me work.Owner, u work.Unit, f int64) (*work.Held, []byte, error) {
 			return m.Begin(ctx, d, me, u, f)
 		}
 	}
 }
 
-func checkpointing(f func(h *work.Held, ctx context.Context, data []byte) error) func(*procedures) {
-	return func(p *procedures) {
-		p.checkpoint = func(h *work.Held, data []byte) error { return f(h, ctx, data) }
+func checkpointing(f func(h *work.Held, ctx context.Context, data []byte) error) func(*worktest.Procedures) {
+	return func(p *worktest.Procedures) {
+		p.Checkpoint = func(h *work.Held, data []byte) error { return f(h, ctx, data) }
 	}
 }
 
-func finishing(f func(h *work.Held, ctx context.Context, data []byte) error) func(*procedures) {
-	return func(p *procedures) {
-		p.done = func(h *work.Held, data []byte) error { return f(h, ctx, data) }
+func finishing(f func(h *work.Held, ctx context.Context, data []byte) error) func(*worktest.Procedures) {
+	return func(p *worktest.Procedures) {
+		p.Done = func(h *work.Held, data []byte) error { return f(h, ctx, data) }
 	}
 }
 
-func claiming(f func(d *work.Desk, ctx context.Context, me work.Owner, u work.Unit, e int64) (bool, error)) func(*procedures) {
-	return func(p *procedures) {
-		p.claim = func(d *work.Desk, me work.Owner, u work.Unit, e int64) (bool, error) { return f(d, ctx, me, u, e) }
+func claiming(f func(d *work.Desk, ctx context.Context, me work.Owner, u work.Unit, e int64) (bool, error)) func(*worktest.Procedures) {
+	return func(p *worktest.Procedures) {
+		p.Claim = func(d *work.Desk, me work.Owner, u work.Unit, e int64) (bool, error) { return f(d, ctx, me, u, e) }
 	}
 }
 
-func scanning(after func(*work.List)) func(*procedures) {
-	scan := real().scan
-	return func(p *procedures) {
-		p.scan = func(l *work.List) ([]work.Intent, error) {
+func scanning(after func(*work.List)) func(*worktest.Procedures) {
+	scan := worktest.Real().Scan
+	return func(p *worktest.Procedures) {
+		p.Scan = func(l *work.List) ([]work.Intent, error) {
 			defer after(l)
 			return scan(l)
 		}
 	}
 }
 
-func ownersSee(broken func(store.Store) store.Store) func(*procedures) {
-	return func(p *procedures) { p.owner = broken }
+func all(wrong ...func(*worktest.Procedures)) func(*worktest.Procedures) {
+	return func(p *worktest.Procedures) {
+		for _, w := range wrong {
+			w(p)
+		}
+	}
 }
 
+func ownersSee(broken func(store.Store) store.Store) func(*worktest.Procedures) {
+	return func(p *worktest.Procedures) { p.Owner = broken }
+}
+
+// The trials in which they are found.
+const (
+	x1         = "X1/one owner per epoch"
+	x2         = "X2/one result per unit"
+	x3         = "X3/what is accepted is done or found"
+	x4         = "X4/a lower epoch commits nothing"
+	x5         = "X5/epochs rise"
+	lasting    = "X4/many checkpoints"
+	weeks      = "X3/weeks pass"
+	accepting  = "X3/weeks pass for one who only accepts"
+	everything = "X1 to X5/everything at once"
+)
+
 var mutants = []mutant{
-	{"Claim: the intent after the decision", claiming((*work.Desk).IntentAfter), nil},
-	{"Claim: the owner's own death is not looked for", claiming((*work.Desk).ClaimBlind), nil},
-	{"Claim: an intent that is not confirmed counts as one", ownersSee(hopeful), nil},
-	{"Claim: an epoch is skipped", claiming((*work.Desk).ClaimAnyway), nil},
-	{"HandOver: the list is read before the death is decided", hand(work.Hand{ReadFirst: true}), nil},
-	{"HandOver: an undecided f-1 is not closed", hand(work.Hand{KeepOpen: true}), nil},
-	{"HandOver: the decision is not read again", hand(work.Hand{NotAgain: true}), nil},
-	{"HandOver: the owned epoch is not closed", hand(work.Hand{OnlyBefore: true}), nil},
-	{"HandOver: handled before the end", hand(work.Hand{HandledFirst: true}), nil},
-	{"HandOver: handled though something has no heir", hand(work.Hand{HandledEver: true}), nil},
-	{"HandOver: an epoch is skipped", hand(work.Hand{Skip: true}), nil},
-	{"Close: the heir's intent after the decision", hand(work.Hand{DecideFirst: true}), nil},
-	{"Close: no intent for the heir", hand(work.Hand{NoIntent: true}), nil},
-	{"Close: the heir's death is not looked for", hand(work.Hand{AnyHeir: true}), nil},
-	{"Close: no agreement", hand(work.Hand{NoAgreement: true}), nil},
-	{"Leave: hands over before it ends", func(p *procedures) {
-		p.leave = func(d *work.Desk, me work.Owner, c work.Choose) error { return d.ReadThenDie(ctx, me, c) }
-	}, nil},
-	{"TakeOver: a hole is passed for good", ownersSee(holeless), nil},
-	{"TakeOver: what is undecided is not looked at again", scanning((*work.List).DropWaiting), nil},
-	{"TakeOver: what runs is run again", scanning((*work.List).ForgetTaken), nil},
-	{"TakeOver: whose epoch it is, is not asked", func(p *procedures) {
-		p.scan = func(l *work.List) ([]work.Intent, error) { return l.ScanAll(ctx) }
+	{"R9: get, spawn, delete", "X1 X2 X4 I2", x1, all(
+		hand(work.Hand{NoAgreement: true}), finishing((*work.Held).DoneAlone), checkpointing((*work.Held).NeverLook),
+		func(p *worktest.Procedures) { p.Refresh = func(l *work.List) error { return l.DeleteWaiting(ctx) } },
+	)},
+	{"Claim: the intent after the decision", "I1", x1, claiming((*work.Desk).IntentAfter)},
+	{"Claim: the owner's own death is not looked for", "I1", x1, claiming((*work.Desk).ClaimBlind)},
+	{"Claim: an intent that is not confirmed counts as one", "I1", everything, ownersSee(hopeful)},
+	{"Claim: an epoch is skipped", "I3", x5, claiming((*work.Desk).ClaimAnyway)},
+	{"HandOver: the list is read before the death is decided", "I2", x3, hand(work.Hand{ReadFirst: true})},
+	{"HandOver: an undecided f-1 is not closed", "I2", x3, hand(work.Hand{KeepOpen: true})},
+	{"HandOver: the decision is not read again", "I2", x3, hand(work.Hand{NotAgain: true})},
+	{"HandOver: the owned epoch is not closed", "I2", x3, hand(work.Hand{OnlyBefore: true})},
+	{"HandOver: handled before the end", "I2", x3, hand(work.Hand{HandledFirst: true})},
+	{"HandOver: handled though something has no heir", "I2", x3, hand(work.Hand{HandledEver: true})},
+	{"HandOver: the checkpoint of what has no heir is not kept alive", "checkpoint X4", weeks, hand(work.Hand{Forget: true})},
+	{"HandOver: an epoch is skipped", "I3", x5, hand(work.Hand{Skip: true})},
+	{"Close: the heir's intent after the decision", "I1", x1, hand(work.Hand{DecideFirst: true})},
+	{"Close: no intent for the heir", "I1", x1, hand(work.Hand{NoIntent: true})},
+	{"Close: the heir's death is not looked for", "I1", x1, hand(work.Hand{AnyHeir: true})},
+	{"Close: no agreement", "X1", x1, hand(work.Hand{NoAgreement: true})},
+	{"Leave: hands over before it ends", "I2", x3, func(p *worktest.Procedures) {
+		p.Leave = func(d *work.Desk, me work.Owner, c work.Choose) error { return d.ReadThenDie(ctx, me, c) }
+	}},
+	{"TakeOver: a hole is passed for good", "X3", x4, ownersSee(holeless)},
+	{"TakeOver: what is undecided is not looked at again", "X3", x2, scanning((*work.List).DropWaiting)},
+	{"TakeOver: what runs is run again", "X5", x1, scanning((*work.List).ForgetTaken)},
+	{"TakeOver: whose epoch it is, is not asked", "X1 X5 checkpoint", x1, func(p *worktest.Procedures) {
+		p.Scan = func(l *work.List) ([]work.Intent, error) { return l.ScanAll(ctx) }
 		start(work.Start{AnyOwner: true})(p)
-	}, nil},
-	{"TakeOver: the base is read before the decision", earlyBase, nil},
-	{"TakeOver: only the epoch before has a base", start(work.Start{OneBack: true}), nil},
-	{"TakeOver: the base is not written", start(work.Start{NoBase: true}), nil},
-	{"TakeOver: an empty base is not written", start(work.Start{NoEmpty: true}), nil},
-	{"TakeOver: the end of the epoch is not looked for", start(work.Start{Unchecked: true}), nil},
-	{"Refresh: deletes what waits for a decision", func(p *procedures) {
-		p.refresh = func(l *work.List) error { return l.DeleteWaiting(ctx) }
-	}, nil},
-	{"Checkpoint: looks before it writes", checkpointing((*work.Held).LookFirst), nil},
-	{"Checkpoint: never looks", checkpointing((*work.Held).NeverLook), nil},
-	{"Checkpoint: deletes the last before this one is acknowledged", checkpointing((*work.Held).SweepEarly), nil},
-	{"Checkpoint: one slot for all versions", checkpointing((*work.Held).OneSlot), []plan{lasting}},
-	{"Checkpoint: the counter is not raised", ownersSee(uncounted), nil},
-	{"Done: by SetEX alone", finishing((*work.Held).DoneAlone), nil},
-	{"Done: by a look and SetEX", finishing((*work.Held).DoneLooking), []plan{hasty}},
+	}},
+	{"TakeOver: the base is read before the decision", "checkpoint", x4, earlyBase},
+	{"TakeOver: only the epoch before has a base", "checkpoint X4", lasting, start(work.Start{OneBack: true})},
+	{"TakeOver: the base is not written", "X4", x4, start(work.Start{NoBase: true})},
+	{"TakeOver: an empty base is not written", "X4", everything, start(work.Start{NoEmpty: true})},
+	{"TakeOver: the end of the epoch is not looked for", "X5", x5, start(work.Start{Unchecked: true})},
+	{"Refresh: deletes what waits for a decision", "I2", x1, func(p *worktest.Procedures) {
+		p.Refresh = func(l *work.List) error { return l.DeleteWaiting(ctx) }
+	}},
+	{"Refresh: nothing of an owner's list is kept alive", "I2 X1 X3", weeks, func(p *worktest.Procedures) {
+		p.Refresh = func(*work.List) error { return nil }
+	}},
+	{"Refresh: only what was scanned is kept alive", "I2 X1 X3", accepting, func(p *worktest.Procedures) {
+		p.Refresh = func(l *work.List) error { return l.RefreshScanned(ctx) }
+	}},
+	{"Refresh: checkpoints are not kept alive", "checkpoint", weeks, ownersSee(mortal)},
+	{"Checkpoint: looks before it writes", "X4", lasting, checkpointing((*work.Held).LookFirst)},
+	{"Checkpoint: never looks", "X4", x4, checkpointing((*work.Held).NeverLook)},
+	{"Checkpoint: deletes the last before this one is acknowledged", "checkpoint", lasting, checkpointing((*work.Held).SweepEarly)},
+	{"Checkpoint: one slot for all versions", "checkpoint", everything, checkpointing((*work.Held).OneSlot)},
+	{"Checkpoint: the counter is not raised", "checkpoint", lasting, ownersSee(uncounted)},
+	{"Done: by SetEX alone", "X1", x4, finishing((*work.Held).DoneAlone)},
+	{"Done: by a look and SetEX", "X1", everything, finishing((*work.Held).DoneLooking)},
 }
 
 // hopeful takes an entry whose outcome is unknown for written.
@@ -140,6 +169,18 @@ func (s holelessStore) Get(ctx context.Context, key string) ([]byte, error) {
 	return data, err
 }
 
+// mortal does not keep checkpoints alive.
+func mortal(s store.Store) store.Store { return mortalStore{s} }
+
+type mortalStore struct{ store.Store }
+
+func (s mortalStore) Expire(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+	if ttl > 0 && strings.Contains(key, ":checkpoint:") {
+		return true, nil
+	}
+	return s.Store.Expire(ctx, key, ttl)
+}
+
 // uncounted does not raise the counters of checkpoints.
 func uncounted(s store.Store) store.Store { return uncountedStore{s} }
 
@@ -153,15 +194,15 @@ func (s uncountedStore) Incr(ctx context.Context, key string) (int64, error) {
 }
 
 // earlyBase reads the base when the intent is read, not after the decision was.
-func earlyBase(p *procedures) {
+func earlyBase(p *worktest.Procedures) {
 	type run struct {
 		me   work.Owner
 		unit string
 		f    int64
 	}
 	bases := map[run][]byte{}
-	scan := p.scan
-	p.scan = func(l *work.List) ([]work.Intent, error) {
+	scan := p.Scan
+	p.Scan = func(l *work.List) ([]work.Intent, error) {
 		me, d := l.Whose()
 		some, _ := d.Intents(ctx, me)
 		for _, i := range some {
@@ -171,76 +212,45 @@ func earlyBase(p *procedures) {
 		}
 		return scan(l)
 	}
-	p.begin = func(d *work.Desk, me work.Owner, u work.Unit, f int64) (*work.Held, []byte, error) {
+	p.Begin = func(d *work.Desk, me work.Owner, u work.Unit, f int64) (*work.Held, []byte, error) {
 		return work.Start{Early: bases[run{me, u.ID, f}]}.Begin(ctx, d, me, u, f)
 	}
 }
 
-// within is the number of runs, in all, in which each mutant is found.
+// within is the number of runs in which each mutant is found.
 const within = 4000
 
-// scenes are where mutants are looked for: the whole, and smaller ones with more of one thing.
-var scenes = []plan{
-	everything,
-	{units: 1, owners: 3, rounds: 4, states: 2, monitors: 2, targets: 3, leaves: 2, reckless: true},
-	{units: 1, rivals: true, owners: 3, rounds: 4, states: 2, monitors: 3, targets: 3, stalls: true},
-	{units: 1, owners: 3, rounds: 5, states: 3, monitors: 2, targets: 2, stalls: true},
-	lasting,
-	hasty,
-	{units: 3, owners: 3, rounds: 3, states: 1, monitors: 2, targets: 3},
-}
-
-var (
-	lasting = plan{units: 1, owners: 2, rounds: 8, states: 6, monitors: 1, targets: 2, stalls: true}
-	hasty   = plan{units: 3, owners: 2, rounds: 3, states: 0, monitors: 3, targets: 2, stalls: true}
-)
-
-// perils go with the scenes in turn.
-var perils = []sim.Options{
-	hazards,
-	{Preemptions: -1, Faults: 1, Crashes: 2},
-	{Preemptions: -1, Append: true},
-	{Preemptions: -1, Faults: 12},
-}
-
-func hunt(procs func() procedures, scenes []plan, runs uint64) (uint64, *scene, error) {
-	for seed := range runs {
-		opts := perils[seed/uint64(len(scenes))%uint64(len(perils))]
-		if s, err := play(byChance(seed), opts, scenes[seed%uint64(len(scenes))], procs()); err != nil {
-			return seed + 1, s, err
-		}
-	}
-	return runs, nil, nil
-}
-
 func TestMutants(t *testing.T) {
-	if !thorough {
+	if proof.Slow > 1 {
 		t.Skip("without the race detector they are all found")
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
-			runs, s, err := hunt(func() procedures {
-				p := real()
-				m.wrong(&p)
-				return p
-			}, m.in(), within)
-			if err == nil {
-				t.Fatalf("not found in %d runs", runs)
-			}
-			t.Logf("found in run %d: %v\n%s", runs, err, s.world.Transcript())
+			proof.Kill(t, within, m.breaks, m.in(t))
 		})
 	}
 }
 
+// in is the trial with the mutant in the place of the true procedure.
+func (m mutant) in(t *testing.T) proof.Trial {
+	trials := worktest.With(func() worktest.Procedures {
+		p := worktest.Real()
+		m.wrong(&p)
+		return p
+	})
+	i := slices.IndexFunc(trials, func(tr proof.Trial) bool { return tr.Name == m.trial })
+	if i < 0 {
+		t.Fatalf("there is no trial %q", m.trial)
+	}
+	return trials[i]
+}
+
 // What the mutants are made of is the true procedure when nothing is changed.
 func TestTheUnchangedMutantIsTrue(t *testing.T) {
-	_, s, err := hunt(func() procedures {
-		p := real()
+	proof.Hold(t, proof.Memory, proof.Plan{Seeds: 100, Few: true}, worktest.With(func() worktest.Procedures {
+		p := worktest.Real()
 		hand(work.Hand{})(&p)
 		start(work.Start{})(&p)
 		return p
-	}, scenes, uint64(scaled(500, 50_000)))
-	if err != nil {
-		t.Fatalf("%v\n%s", err, s.world.Transcript())
-	}
+	})...)
 }

@@ -17,21 +17,54 @@ const (
 	longWalk     = 1024 // versions that are looked at one by one; then they are listed
 )
 
-// newest returns the newest checkpoint of epoch e. The counter is at least the newest version, so walking down from it
-// meets that first. One that does not verify is no absent one: it may have been the newest.
-func (d *Desk) newest(ctx context.Context, unit string, e int64) (data []byte, found bool, err error) {
+// Base is the newest checkpoint of the epochs f down to 1.
+func (d *Desk) Base(ctx context.Context, unit string, f int64) ([]byte, error) {
+	data, _, _, err := d.base(ctx, unit, f)
+	return data, err
+}
+
+// base returns where it stands, too: in version k of epoch e; 0 where there is none.
+func (d *Desk) base(ctx context.Context, unit string, f int64) (data []byte, e, k int64, err error) {
+	for e = f; e >= 1; e-- {
+		if data, k, err = d.newest(ctx, unit, e); k > 0 || err != nil {
+			return data, e, k, err
+		}
+	}
+	return []byte{}, 0, 0, nil
+}
+
+// keepBase refreshes what an heir in epoch f+1 would begin with, after the counter that leads to it. One that does not
+// verify here may verify elsewhere.
+func (d *Desk) keepBase(ctx context.Context, unit string, f int64) error {
+	_, e, k, err := d.base(ctx, unit, f)
+	if err != nil && !spoilt(err) {
+		return err
+	}
+	if k == 0 {
+		return nil
+	}
+	return d.refresh(ctx, []store.Op{
+		store.ExpireOp(d.Space.Progress(unit, e), d.Times.Progress),
+		store.ExpireOp(d.Space.Checkpoint(unit, e, k), d.Times.Checkpoint),
+	})
+}
+
+// newest returns the newest checkpoint of epoch e and its version, 0 where there is none. The counter is at least the
+// newest version, so walking down from it meets that first. One that does not verify is no absent one: it may have been
+// the newest.
+func (d *Desk) newest(ctx context.Context, unit string, e int64) (data []byte, k int64, err error) {
 	top, err := d.Progress(ctx, unit, e)
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	bottom := max(1, top-longWalk+1)
-	data, found, err = d.highest(ctx, unit, e, down(top, bottom))
-	if found || err != nil || bottom == 1 {
-		return data, found, err
+	data, k, err = d.highest(ctx, unit, e, down(top, bottom))
+	if k > 0 || err != nil || bottom == 1 {
+		return data, k, err
 	}
 	listed, err := d.versions(ctx, unit, e)
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	return d.highest(ctx, unit, e, listed)
 }
@@ -58,8 +91,8 @@ func down(top, bottom int64) (versions []int64) {
 	return versions
 }
 
-// highest returns the first of versions that is there.
-func (d *Desk) highest(ctx context.Context, unit string, e int64, versions []int64) (data []byte, found bool, err error) {
+// highest returns the first of versions that is there, and which it is.
+func (d *Desk) highest(ctx context.Context, unit string, e int64, versions []int64) (data []byte, k int64, err error) {
 	for some := range slices.Chunk(versions, versionBatch) {
 		ops := make([]store.Op, len(some))
 		for i, k := range some {
@@ -67,26 +100,27 @@ func (d *Desk) highest(ctx context.Context, unit string, e int64, versions []int
 		}
 		results, err := d.batch(ctx, ops)
 		if err != nil {
-			return nil, false, err
+			return nil, 0, err
 		}
 		for i, got := range results {
 			if !errors.Is(got.Err, store.ErrNotFound) {
-				return d.openCheckpoint(unit, e, some[i], got)
+				data, err = d.openCheckpoint(unit, e, some[i], got)
+				return data, some[i], err
 			}
 		}
 	}
-	return nil, false, nil
+	return nil, 0, nil
 }
 
-func (d *Desk) openCheckpoint(unit string, e, k int64, got store.Result) (data []byte, found bool, err error) {
+func (d *Desk) openCheckpoint(unit string, e, k int64, got store.Result) ([]byte, error) {
 	if got.Err != nil {
-		return nil, false, got.Err
+		return nil, got.Err
 	}
 	w, err := open[checkpointWire](d, envelope.KindCheckpoint, got.Value, unit, dec(e), dec(k))
 	if err != nil {
-		return nil, false, fmt.Errorf("checkpoint %d of epoch %d of unit %s: %w", k, e, unit, err)
+		return nil, fmt.Errorf("checkpoint %d of epoch %d of unit %s: %w", k, e, unit, err)
 	}
-	return w.Data, true, nil
+	return w.Data, nil
 }
 
 // versions lists the checkpoints of an epoch, the newest first: few, since the older ones are deleted.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/blocking-coordination/coord/internal/agree"
 	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/keys"
 	"github.com/blocking-coordination/coord/internal/sim"
 	"github.com/blocking-coordination/coord/internal/work"
 	"github.com/blocking-coordination/coord/store"
@@ -42,39 +43,48 @@ func dead(t *testing.T, d *work.Desk, o work.Owner) {
 // Three monitors, each with an heir of its own in mind, find one dead that had 20 units: 20 hand-overs, one heir each.
 func TestThreeMonitorsTwentyUnitsOneHeirEach(t *testing.T) {
 	for seed := range uint64(40) {
-		s := newScene(byChance(seed), sim.Options{Preemptions: -1}, plan{owners: 4}, real())
-		a := s.everybody[0].me
+		w := sim.New(sim.Random(seed), sim.Options{Preemptions: -1})
+		straight := deskIn(w, "judge", w.Store, nil)
+		accepted(t, straight, owner1("a"), 20)
 		var moved []work.Move
-		s.world.Spawn("monitors", func(actor *sim.Actor) {
-			for i := range 3 {
-				name := fmt.Sprintf("m%d", i)
-				s.world.Spawn(name, func(actor *sim.Actor) {
-					d := s.deskOn(actor.Store(), name, actor)
-					_, _, _ = d.DecideDead(ctx, a, work.Death{Reason: work.Silent})
-					some, _, err := d.HandOver(ctx, a, always(s.everybody[i+1].me))
-					if moved = append(moved, some...); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-		})
-		accepted(t, s.judge.desk, a, 20)
-		if err := s.world.Run(); err != nil {
+		for i, heir := range []string{"b", "c", "d"} {
+			name := fmt.Sprintf("m%d", i)
+			w.Spawn(name, func(a *sim.Actor) {
+				d := deskIn(w, name, a.Store(), a)
+				_, _, _ = d.DecideDead(ctx, owner1("a"), work.Death{Reason: work.Silent})
+				some, _, err := d.HandOver(ctx, owner1("a"), always(owner1(heir)))
+				if moved = append(moved, some...); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if err := w.Run(); err != nil {
 			t.Fatal(err)
 		}
-		checkTwenty(t, s, moved)
+		checkTwenty(t, straight, moved)
 	}
 }
 
-func checkTwenty(t *testing.T, s *scene, moved []work.Move) {
+// deskIn is a desk in a world, whose actor waits longer the later its name is.
+func deskIn(w *sim.World, by string, s store.Store, a *sim.Actor) *work.Desk {
+	return &work.Desk{
+		Store: s, Space: keys.In("t"), Ring: ring(), Times: work.DefaultTimes, Now: w.Now, By: by,
+		Pause: func(_ context.Context, attempt int) error {
+			a.Sleep(time.Duration(attempt*int(by[1])) * time.Millisecond)
+			return nil
+		},
+	}
+}
+
+func checkTwenty(t *testing.T, d *work.Desk, moved []work.Move) {
 	t.Helper()
 	var units []string
 	for _, m := range moved {
 		units = append(units, m.Unit.ID)
-		if d, found, err := s.judge.desk.Ended(ctx, m.Unit.ID, 1); !found || err != nil || !d.Gives(m.To) {
-			t.Errorf("%s was reported to go to %v: %+v %v", m.Unit.ID, m.To, d, err)
+		if dec, found, err := d.Ended(ctx, m.Unit.ID, 1); !found || err != nil || !dec.Gives(m.To) {
+			t.Errorf("%s was reported to go to %v: %+v %v", m.Unit.ID, m.To, dec, err)
 		}
-		if _, again, _ := s.judge.desk.Ended(ctx, m.Unit.ID, 2); again {
+		if _, again, _ := d.Ended(ctx, m.Unit.ID, 2); again {
 			t.Errorf("%s was handed over twice", m.Unit.ID)
 		}
 	}
@@ -110,9 +120,7 @@ func TestOneMalformedAmongSix(t *testing.T) {
 func TestANewerKeyHoldsUpNothingButItself(t *testing.T) {
 	d, _, _ := fixture(t)
 	newer := *d
-	newer.Ring, _ = envelope.NewRing("t",
-		envelope.Key{ID: "2", Secret: []byte("fedcba9876543210fedcba9876543210")},
-		envelope.Key{ID: envelope.DefaultKeyID, Secret: []byte("0123456789abcdef0123456789abcdef")})
+	newer.Ring = newerRing(t)
 	a, b := owner1("a"), owner1("b")
 	accepted(t, d, a, 1)
 	u, err := newer.PutUnit(ctx, "new", nil, 0)
@@ -128,6 +136,18 @@ func TestANewerKeyHoldsUpNothingButItself(t *testing.T) {
 	if handled, _ := newer.Handled(ctx, a); len(moved) != 1 || len(aside) != 0 || err != nil || !handled {
 		t.Fatal(moved, aside, err, handled)
 	}
+}
+
+// newerRing signs with a key that the fixture's ring has not.
+func newerRing(t *testing.T) *envelope.Ring {
+	t.Helper()
+	r, err := envelope.NewRing("t",
+		envelope.Key{ID: "2", Secret: []byte("fedcba9876543210fedcba9876543210")},
+		envelope.Key{ID: envelope.DefaultKeyID, Secret: []byte("0123456789abcdef0123456789abcdef")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func TestAForgedDecisionHoldsUpOneUnit(t *testing.T) {

@@ -1,5 +1,0 @@
-//go:build !race
-
-package work_test
-
-const thorough = true
