@@ -24,7 +24,8 @@ type ackWriter struct {
 	used   bool            // since the last poll
 	closed bool
 
-	ops []store.Op // of whoever set busy
+	ops  []store.Op // of whoever set busy
+	last []owedAck  // what take returned, to be the queue after the next
 }
 
 type owedAck struct {
@@ -67,10 +68,11 @@ func (w *ackWriter) add(a *Coordinator, d *mailbox.Delivery) {
 func (w *ackWriter) write(ctx context.Context, park bool) error {
 	for {
 		owed := w.take(park)
-		if owed == nil {
+		if len(owed) == 0 {
 			return nil
 		}
 		failed, err := w.writeAll(ctx, owed)
+		clear(owed)
 		if err != nil {
 			w.mu.Lock()
 			w.queue = append(failed, w.queue...)
@@ -90,7 +92,8 @@ func (w *ackWriter) take(park bool) (owed []owedAck) {
 	if len(w.queue) == 0 {
 		w.restLocked(park)
 	}
-	owed, w.queue = w.queue, nil
+	owed, w.queue = w.queue, w.last[:0]
+	w.last = owed
 	return owed
 }
 

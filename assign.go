@@ -10,10 +10,11 @@ import (
 
 // AssignWork puts a unit into the hands of the coordinator with that id, which takes work over (OnTakeOver): its
 // incarnation that beats now becomes the first owner. nil means that it owns the unit, and if it dies, whoever inherits
-// from it. ErrNoHeir if it does not live or takes no work over, ErrTaken if the unit has another owner or is done. After
-// ErrUnavailable or the end of ctx the outcome is unknown: call it again.
+// from it. ErrNoHeir if it does not live or takes no work over, ErrTaken if the unit has another owner or is done, or if
+// the id is that of another unit: one with another payload or Progress. After ErrUnavailable or the end of ctx the outcome
+// is unknown: call it again.
 func (c *Client) AssignWork(ctx context.Context, w Work, to string) error {
-	err := checkID("unit", w.ID)
+	err := w.check()
 	if err == nil {
 		err = c.assign(ctx, w, to)
 	}
@@ -35,8 +36,12 @@ func (c *Client) assign(ctx context.Context, w Work, to string) error {
 	decided, mine, err := c.desk.Close(ctx, unit, 0, func(_ work.Unit, _ int64, not []work.Owner) (work.Owner, bool) {
 		return heir.owner, !slices.Contains(not, heir.owner)
 	})
-	if err == nil && !decided.Gives(heir.owner) {
+	switch {
+	case err != nil:
+	case !decided.Gives(heir.owner):
 		err = taken(decided)
+	case decided.Digest != unit.Digest:
+		err = errAnotherPayload
 	}
 	if mine {
 		c.moved([]work.Move{{Unit: unit, Epoch: 1, To: heir.owner}})

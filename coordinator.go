@@ -2,6 +2,7 @@ package coord
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 const (
 	counterTTL = 30 * 24 * time.Hour // of what must outlive everything else
+	numberTTL  = 70 * 24 * time.Hour // of an incarnation counter, which outlives every death of its numbers by a week (D5)
 	keepAlive  = 6 * time.Hour       // how often it is refreshed
 )
 
@@ -34,8 +36,10 @@ type Coordinator struct {
 	out       outbox
 	pulse     pulse
 	work      tasks
-	ticket    int64  // of the registration
-	subscribe func() // cancels the subscription
+	rounds    blockedRounds
+	ticket    atomic.Int64 // of the last registration
+	scattered atomic.Bool  // there may be others
+	subscribe func()       // cancels the subscription
 }
 
 // Join makes a new incarnation of id in this process: it is registered and has beaten before Join returns. Signals that
@@ -64,7 +68,7 @@ func (c *Client) Join(ctx context.Context, id string) (*Coordinator, error) {
 // incarnate takes the next incarnation number. An unknown outcome burns one.
 func (c *Client) incarnate(ctx context.Context, id string) (*Coordinator, error) {
 	counter := c.space.Incarnation(id)
-	results := store.Batch(ctx, c.store, []store.Op{store.IncrOp(counter), store.ExpireOp(counter, counterTTL)})
+	results := store.Batch(ctx, c.store, []store.Op{store.IncrOp(counter), store.ExpireOp(counter, numberTTL)})
 	if err := store.FirstError(results); err != nil {
 		return nil, err
 	}
@@ -114,12 +118,19 @@ func (a *Coordinator) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	times := c.times.Log
-	times.Entry = counterTTL
-	members := ticketlog.Log{Store: c.store, Keys: c.space.Members(), Times: times, Now: c.Clock.Now}
+	members := ticketlog.Log{Store: c.once, Keys: c.space.Members(), Times: c.times.Log, Now: c.Clock.Now}
+	members.Times.Entry = counterTTL
+	before, began := a.ticket.Load(), c.Clock.Now()
 	ticket, err := members.Append(ctx, entry, "")
+	if once := err == nil && before == 0 && c.Clock.Now().Sub(began) < members.Times.Grace; !once {
+		a.scattered.Store(true)
+	}
+	if err != nil { // it may stand there all the same
+		members.Store = c.store
+		ticket, err = members.Append(ctx, entry, "")
+	}
 	if err == nil {
-		a.ticket = ticket
+		a.ticket.Store(ticket)
 	}
 	return err
 }
@@ -150,7 +161,7 @@ func (a *Coordinator) Leave(ctx context.Context) error {
 	if !a.end(ErrClosed) {
 		return nil // somebody was faster
 	}
-	if _, e := a.client.once.Expire(ctx, a.client.space.Heartbeat(a.id), 0); err == nil {
+	if e := a.beatNoMore(ctx); err == nil {
 		err = e
 	}
 	a.client.emit(Left{a.id, a.me.Incarnation})
@@ -158,6 +169,23 @@ func (a *Coordinator) Leave(ctx context.Context) error {
 		return fmt.Errorf("leave %s: %w", a.id, err)
 	}
 	return nil
+}
+
+// beatNoMore takes the heartbeat away, unless it is that of a later incarnation.
+func (a *Coordinator) beatNoMore(ctx context.Context) error {
+	c, key := a.client, a.client.space.Heartbeat(a.id)
+	value, err := c.once.Get(ctx, key)
+	if err == nil {
+		beat, bad := envelope.OpenHeartbeat(c.ring, a.id, value)
+		if bad == nil && beat.Incarnation > a.me.Incarnation {
+			return nil
+		}
+		_, err = c.once.Expire(ctx, key, 0)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // settle hands over nothing more, and writes what is owed for what was. The turn under way may hand over until the first

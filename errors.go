@@ -5,6 +5,7 @@ import (
 
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/keys"
+	"github.com/blocking-coordination/coord/internal/round"
 	"github.com/blocking-coordination/coord/internal/ticketlog"
 	"github.com/blocking-coordination/coord/internal/work"
 	"github.com/blocking-coordination/coord/store"
@@ -29,16 +30,16 @@ var (
 	ErrNoHeir = work.ErrNoHeir
 	// ErrDone: the unit of work is done; this call has not done it.
 	ErrDone = work.ErrDone
-	// ErrSuspended: no heartbeat has reached the store for one TTL, so others may believe that we are dead.
-	ErrSuspended = errors.New("suspended: no heartbeat has reached the store for a whole TTL")
+	// ErrSuspended: no heartbeat has reached the store for a TTL less two Beats, so others may soon believe that we are dead.
+	ErrSuspended = errors.New("suspended: no heartbeat has reached the store for nearly a whole TTL")
 	// ErrMailboxFull: the receiver has not acknowledged Config.MailboxLimit signals of this sender.
 	ErrMailboxFull = errors.New("mailbox full")
 	// ErrInvalidConfig: a Config that contradicts itself.
 	ErrInvalidConfig = errors.New("invalid config")
 	// ErrIncomplete: a Gather ended before there were enough answers. The Round has what there is.
-	ErrIncomplete = errors.New("incomplete")
+	ErrIncomplete = round.ErrIncomplete
 	// ErrOtherQuestion: a round was used before for another question.
-	ErrOtherQuestion = errors.New("the round was used for another question")
+	ErrOtherQuestion = round.ErrOtherQuestion
 	// ErrClosed: the Client was closed, or the Coordinator has left.
 	ErrClosed = errors.New("closed")
 	// ErrLater is what a handler returns for a signal that it cannot handle yet: it is not acknowledged and is delivered
@@ -47,7 +48,8 @@ var (
 
 	// ErrUnavailable: the store cannot be reached for now. The outcome of a Post is unknown.
 	ErrUnavailable = store.ErrUnavailable
-	// ErrTooLarge: a signal or a result of more than 64 KiB, signature and all.
+	// ErrTooLarge: a signal or a result of its handler of more than 64 KiB, signature and all; or a unit's payload,
+	// checkpoint or result of more than 1 MiB. Nothing was written.
 	ErrTooLarge = envelope.ErrTooLarge
 	// ErrInvalidID: an id or a type that does not match [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
 	ErrInvalidID = keys.ErrInvalidID

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -116,8 +118,11 @@ func (a *Coordinator) recover(lost bool) error {
 	generation := *c.generation.Load()
 	var err error
 	if !a.guest {
-		err = a.register(c.life)
+		if err = a.countOn(c.life); err == nil {
+			err = a.register(c.life)
+		}
 		a.turns.recover(generation)
+		c.run(a.work.recover)
 	}
 	again := a.out.all()
 	if lost {
@@ -129,4 +134,25 @@ func (a *Coordinator) recover(lost bool) error {
 		}
 	}
 	return err
+}
+
+// countOn: D5, the registry is going to know my number again, so nobody is given it, or a lower one, any more: he would be
+// taken for one who lived before me. What is no counter, nobody can count on.
+func (a *Coordinator) countOn(ctx context.Context) error {
+	c, key := a.client, a.client.space.Incarnation(a.id)
+	for {
+		value, err := c.store.Get(ctx, key)
+		if err != nil && !store.Permanent(err) {
+			return err
+		}
+		n, _ := strconv.ParseInt(string(value), 10, 64)
+		ops := slices.Repeat([]store.Op{store.IncrOp(key)}, int(min(max(a.me.Incarnation-n, 0), 256)))
+		err = store.FirstError(store.Batch(ctx, c.store, append(ops, store.ExpireOp(key, numberTTL))))
+		switch {
+		case store.Permanent(err):
+			return nil
+		case err != nil || len(ops) == 0:
+			return err
+		}
+	}
 }

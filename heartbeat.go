@@ -2,11 +2,14 @@ package coord
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/blocking-coordination/coord/internal/detect"
 	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/keys"
 	"github.com/blocking-coordination/coord/store"
 )
 
@@ -23,12 +26,17 @@ type pulse struct {
 }
 
 // beat writes the heartbeats of the whole process: one attempt each, past the breaker, so that no outage and no backoff
-// of others makes the living silent (B6).
+// of others makes the living silent (B6). Where a trip fails the clocks of all are looked at, for those whose turn comes
+// last: through a network that swallows everything, all the trips may take longer than a TTL (D6).
 func (c *Client) beat() {
-	for batch := range slices.Chunk(c.joined(), beatsAtOnce) {
+	all := c.joined()
+	for batch := range slices.Chunk(all, beatsAtOnce) {
 		ctx, cancel := context.WithTimeout(c.life, c.Policy.Beat)
-		c.beatAll(ctx, batch)
+		err := c.beatAll(ctx, batch)
 		cancel()
+		for i := 0; err != nil && i < len(all); i++ {
+			all[i].lapse()
+		}
 	}
 }
 
@@ -39,7 +47,8 @@ func (c *Client) joined() []*Coordinator {
 	return slices.DeleteFunc(c.everybody(), func(a *Coordinator) bool { return a.guest || a.leaving.Load() })
 }
 
-func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
+// beatAll returns what went wrong with the first heartbeat that failed.
+func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) error {
 	sent := c.Clock.Now()
 	ops := []store.Op{store.GetOp(c.space.Generation())}
 	for _, a := range batch {
@@ -49,7 +58,8 @@ func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
 	for _, a := range doubtful {
 		ops = append(ops, store.GetOp(c.space.Dead(a.id, a.me.Incarnation).Decision()))
 	}
-	results := store.Batch(ctx, c.once, ops)
+	touch := c.touch(batch)
+	results := store.Batch(ctx, c.once, append(ops, touch...))
 	for i, a := range doubtful {
 		if dead := results[1+len(batch)+i]; dead.Err == nil && !a.leaving.Load() && a.declaredDead(ctx) {
 			a.fence() // D5: whatever became of the beat
@@ -57,12 +67,50 @@ func (c *Client) beatAll(ctx context.Context, batch []*Coordinator) {
 	}
 	for i, a := range batch {
 		if !a.over.Load() {
-			a.beaten(ctx, sent, results[1+i].Err)
+			a.beaten(sent, results[1+i].Err)
 		}
 	}
+	c.touched(ctx, touch, results[len(ops):])
 	if store.FirstError(results[:1]) == nil && c.lost(results[0].Value) {
 		c.run(func() { c.regressed(errLost) }) // B6: it uses the store at length, and beats do not wait for that
 	}
+	return store.FirstError(results[1 : 1+len(batch)])
+}
+
+// lateTTL is how long the late index outlives the last touch: where nobody beats for so long, nobody is on time.
+const lateTTL = time.Hour
+
+// touch puts those in the batch whose turn it is on time in the late index, where there is one: each at every second
+// beat. Where it fails they are late, and every monitor looks at their heartbeats, which are what counts.
+func (c *Client) touch(batch []*Coordinator) []store.Op {
+	if store.CapabilitiesOf(c.once).Late == nil {
+		return nil
+	}
+	var names []string
+	for i, a := range batch {
+		if (a.pulse.sequence()+uint64(i))%detect.Touching == 0 { // not all at the same beat
+			names = append(names, keys.Indexed(a.id, a.me.Incarnation))
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return []store.Op{store.TouchOp(c.space.Late(), lateTTL, names...)}
+}
+
+// touched goes the other way where a batch cannot touch.
+func (c *Client) touched(ctx context.Context, ops []store.Op, results []store.Result) {
+	for i, op := range ops {
+		if errors.Is(results[i].Err, errors.ErrUnsupported) {
+			_ = store.CapabilitiesOf(c.once).Late.Touch(ctx, op.Key, op.TTL, op.Members...)
+		}
+	}
+}
+
+func (p *pulse) sequence() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seq
 }
 
 // doubtful reports whether to ask if somebody has decided that we are dead: always when a beat may have been missing,
@@ -83,10 +131,10 @@ func (a *Coordinator) declaredDead(ctx context.Context) bool {
 func (a *Coordinator) firstBeat(ctx context.Context) error {
 	c := a.client
 	sent := c.Clock.Now()
-	op := a.beatOp(sent)
+	op := a.beatOp(sent) // the index learns of it with the next one
 	err := c.store.SetEX(ctx, op.Key, op.Value, op.TTL)
 	a.pulse.refreshed = sent
-	a.beaten(ctx, sent, err)
+	a.beaten(sent, err)
 	return err
 }
 
@@ -101,21 +149,22 @@ func (a *Coordinator) beatOp(now time.Time) store.Op {
 	}
 	sealed, _ := envelope.AppendHeartbeat(nil, c.ring, &envelope.Heartbeat{ // the id was checked by Join
 		ID: a.id, Incarnation: a.me.Incarnation, Session: a.me.Session, Seq: seq, Time: now, Status: status,
+		Waits: a.blocked(),
 	})
 	return store.SetEXOp(c.space.Heartbeat(a.id), sealed, c.Policy.TTL)
 }
 
 // beaten draws the consequences of one beat.
-func (a *Coordinator) beaten(ctx context.Context, sent time.Time, err error) {
-	a.client.emit(Beat{a.id, a.me.Incarnation, err})
+func (a *Coordinator) beaten(sent time.Time, err error) {
+	c, p := a.client, &a.pulse
+	c.emit(Beat{a.id, a.me.Incarnation, err})
 	if err != nil {
 		a.missed()
 		return
 	}
-	p := &a.pulse
 	p.mu.Lock()
 	silent, failing, suspended := sent.Sub(p.good), p.failing, p.suspended
-	lapsed := !suspended && !p.good.IsZero() && silent >= a.client.Policy.TTL // we were stopped, and nobody could tell us
+	lapsed := !suspended && !p.good.IsZero() && silent >= c.Policy.TTL // we were stopped, and nobody could tell us
 	p.good, p.failing, p.suspended = sent, false, false
 	refresh := sent.Sub(p.refreshed) > keepAlive
 	if refresh {
@@ -123,26 +172,32 @@ func (a *Coordinator) beaten(ctx context.Context, sent time.Time, err error) {
 	}
 	p.mu.Unlock()
 	if failing {
-		a.client.emit(HeartbeatResumed{a.id, silent})
+		c.emit(HeartbeatResumed{a.id, silent})
 	}
 	if lapsed {
 		a.suspend()
 	}
 	if suspended || lapsed {
-		a.client.emit(Resumed{a.id, a.me.Incarnation})
-		a.work.resumeAll()
+		c.emit(Resumed{a.id, a.me.Incarnation})
 	}
+	a.work.resumeAll()
 	if refresh {
-		a.refresh(ctx)
+		c.run(a.refresh) // B6: it uses the store at length, and beats do not wait for that
 	}
 }
 
-// missed: D6, suspended no later than one TTL after the last good beat was sent. The next look may be two beats away: one
-// that waits for its deadline, and the pause after it.
 func (a *Coordinator) missed() {
+	a.pulse.mu.Lock()
+	a.pulse.failing = true
+	a.pulse.mu.Unlock()
+	a.lapse()
+}
+
+// lapse: D6, suspended no later than one TTL after the last good beat was sent. The next look may be two beats away: one
+// that waits for its deadline, and the pause after it.
+func (a *Coordinator) lapse() {
 	p := &a.pulse
 	p.mu.Lock()
-	p.failing = true
 	silent := a.client.Clock.Now().Sub(p.good)
 	suspended := !p.suspended && silent >= a.client.Policy.TTL-2*a.client.Policy.Beat
 	p.suspended = p.suspended || suspended
@@ -158,8 +213,8 @@ func (a *Coordinator) suspend() {
 	a.work.suspend()
 }
 
-// Suspended returns ErrSuspended if no heartbeat has reached the store for one TTL: others may believe that this
-// incarnation is dead, so it should not act in the outside world until the next good beat. Else nil.
+// Suspended returns ErrSuspended if no heartbeat has reached the store for one TTL less two Beats: others may soon believe
+// that this incarnation is dead, so it should not act in the outside world until the next good beat. Else nil.
 func (a *Coordinator) Suspended() error {
 	a.pulse.mu.Lock()
 	defer a.pulse.mu.Unlock()
@@ -170,10 +225,10 @@ func (a *Coordinator) Suspended() error {
 }
 
 // refresh keeps alive, for as long as its owner lives, what must outlive the owner by thirty days.
-func (a *Coordinator) refresh(ctx context.Context) {
-	c := a.client
+func (a *Coordinator) refresh() {
+	c, ctx := a.client, a.life
 	results := store.Batch(ctx, c.once, []store.Op{
-		store.ExpireOp(c.space.Incarnation(a.id), counterTTL),
+		store.ExpireOp(c.space.Incarnation(a.id), numberTTL),
 		store.ExpireOp(c.space.Generation(), counterTTL),
 		store.ExpireOp(c.space.Cursor(a.id), c.times.Cursor),
 		store.ExpireOp(c.space.Mailbox(a.id).Tail, c.times.Log.Tail),
@@ -185,7 +240,7 @@ func (a *Coordinator) refresh(ctx context.Context) {
 	if err == nil {
 		err = a.work.refresh(ctx)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		c.emit(StoreFailed{err})
 	}
 }

@@ -59,7 +59,7 @@ func (c *Client) heir(id string, got store.Result) (Heir, bool) {
 type chooser struct {
 	client *Client
 	ctx    context.Context
-	not    string // the one whose work it is
+	not    work.Owner // the one whose work it is: its next life may have it
 	pick   func(unit string, living []Heir) string
 
 	spawn bool // note the orphans
@@ -75,7 +75,7 @@ func (h *chooser) choose(u work.Unit, e int64, not []work.Owner) (work.Owner, bo
 		h.living, _ = h.client.living(h.ctx) // nobody, if it fails: the next pass asks again
 	}
 	able := slices.DeleteFunc(slices.Clone(h.living), func(l Heir) bool {
-		return l.ID == h.not || slices.Contains(not, l.owner)
+		return l.owner == h.not || slices.Contains(not, l.owner)
 	})
 	if len(able) == 0 {
 		if h.spawn {
@@ -104,31 +104,17 @@ func fewest(_ string, living []Heir) string {
 func (a *Coordinator) bequeath(ctx context.Context) error {
 	err := a.work.stop(ctx, ErrClosed)
 	a.leaving.Store(true) // what is decided now is no reason to fence ourselves
-	h := chooser{client: a.client, ctx: ctx, not: a.id}
+	h := chooser{client: a.client, ctx: ctx, not: a.owner()}
 	moved, aside, e := a.client.desk.Leave(ctx, a.owner(), h.choose)
 	a.client.moved(moved)
 	a.client.setAside(aside)
 	if errors.Is(e, work.ErrNoHeir) || errors.Is(e, work.ErrSetAside) {
 		return err
 	}
-	if e == nil {
-		e = a.tidy(ctx)
+	if e == nil && !a.scattered.Load() { // or whoever finds a second place in the registry must find its end as well
+		e = a.client.desk.Tidy(ctx, a.owner(), a.ticket.Load())
 	}
 	return errors.Join(err, e)
-}
-
-// tidy: who has left in good order needs no place in the registry, and his end need not be remembered for longer than
-// anybody may be frozen who was about to make him an heir.
-func (a *Coordinator) tidy(ctx context.Context) error {
-	c := a.client
-	dead := c.space.Dead(a.id, a.me.Incarnation)
-	return store.FirstError(store.Batch(ctx, c.store, []store.Op{
-		store.ExpireOp(c.space.Members().Entry(a.ticket), 0),
-		store.ExpireOp(dead.Decision(), c.desk.Times.Freeze),
-		store.ExpireOp(dead.Vote(1), 0), // the decision is visible: nobody needs these two again
-		store.ExpireOp(dead.Counter(), 0),
-		store.ExpireOp(c.space.Handled(a.id, a.me.Incarnation), c.desk.Times.Freeze),
-	}))
 }
 
 // moved says who inherited what, to the heirs too, who would find it with their next poll.

@@ -20,20 +20,14 @@ type Death struct {
 	Silent      time.Duration
 }
 
-// Orphan is a unit of work for which there is no heir among the living.
-type Orphan struct {
-	Unit       string
-	Epoch      int64 // that is to end: pass it to TakeEpoch
-	Payload    []byte
-	Checkpoint []byte // the newest of its last owner
-	From       string // who died
-}
-
 // MonitorOption says what a Monitor does about the dead.
 type MonitorOption func(*Monitor)
 
-// OnDead has f called for every death by silence, at least once per (id, incarnation) in the whole namespace, before the
-// dead one's work is handed over. Its error is reported and does not hold up the hand-over.
+// OnDead has f called for every death by silence of whom this monitor looked at before everything was done about it, at
+// least once per (id, incarnation): before it hands over the dead one's work itself, or after another monitor has done so.
+// One that starts, or finds that the store lost its data, has looked at nobody yet. So where every monitor of a namespace
+// has an OnDead, no death is untold whatever crashes; one without it may finish a death while none that has it runs. The
+// error of f is reported and does not hold up the hand-over.
 func OnDead(f func(ctx context.Context, d Death) error) MonitorOption {
 	return func(m *Monitor) { m.onDead = f }
 }
@@ -42,12 +36,6 @@ func OnDead(f func(ctx context.Context, d Death) error) MonitorOption {
 // one with the fewest units.
 func Heirs(pick func(unit string, living []Heir) string) MonitorOption {
 	return func(m *Monitor) { m.pick = pick }
-}
-
-// Spawn has f called for a unit that has no heir: it is to start a coordinator, usually named like the dead one with
-// "-recovery-<n>", that calls TakeEpoch. f is called again, after Policy.Stale, until the unit has an owner.
-func Spawn(f func(ctx context.Context, o Orphan) error) MonitorOption {
-	return func(m *Monitor) { m.spawn = f }
 }
 
 // Monitor watches a namespace: it tells the living from the dead, and finishes what the dead have left. Any number of
@@ -64,8 +52,11 @@ type Monitor struct {
 	losses  int64         // of the store, that the watch was told of
 	chores  chan struct{} // holds one token: whoever has it uses what follows
 	slow    progress
-	told    []work.Owner // whose death OnDead was told of
 	spawned []spawning
+	waiting []unhandled
+
+	mu   sync.Mutex
+	told []work.Owner // whose death OnDead was told of, while the watch knows them
 }
 
 // chore is something to finish: an incarnation that is over, or superseded and not yet decided to be.
@@ -181,11 +172,16 @@ func (m *Monitor) look(ctx context.Context) (todo []chore, err error) {
 		return nil, err
 	}
 	defer func() { <-m.looks }()
-	if losses := m.client.losses.Load(); losses != m.losses {
+	losses := m.client.losses.Load()
+	lost := losses != m.losses
+	if lost {
 		m.losses = losses
 		m.watch.Regressed()
 	}
 	report, err := m.watch.Check(ctx)
+	if lost || errors.Is(err, ErrStoreRegressed) {
+		m.startOver()
+	}
 	for _, f := range report.Findings {
 		todo = m.note(todo, f)
 	}
@@ -239,29 +235,41 @@ func (m *Monitor) bury(ctx context.Context, o work.Owner, silent time.Duration) 
 	if death.Reason == work.Silent {
 		m.tell(ctx, o, silent)
 	}
-	h := &chooser{client: m.client, ctx: ctx, not: o.ID, pick: m.pick, spawn: m.spawn != nil}
+	h := &chooser{client: m.client, ctx: ctx, not: o, pick: m.pick, spawn: m.spawn != nil}
 	moved, aside, err := m.desk.HandOver(ctx, o, h.choose)
 	m.client.moved(moved)
 	m.client.setAside(aside)
 	m.spawnAll(ctx, o, h.orphans)
-	switch {
-	case errors.Is(err, work.ErrNoHeir), errors.Is(err, work.ErrSetAside):
-		return nil // the next Check tries again
-	case err == nil:
-		m.told = slices.DeleteFunc(m.told, func(t work.Owner) bool { return t == o })
+	if errors.Is(err, work.ErrNoHeir) || errors.Is(err, work.ErrSetAside) {
+		return m.renew(ctx, o) // the next Check tries again
 	}
 	return err
 }
 
 // tell calls OnDead, once per death in this monitor.
 func (m *Monitor) tell(ctx context.Context, o work.Owner, silent time.Duration) {
-	if m.onDead == nil || slices.Contains(m.told, o) {
+	if m.onDead == nil || m.wasTold(o) {
 		return
 	}
+	m.mu.Lock()
 	m.told = append(m.told, o)
+	m.mu.Unlock()
 	if err := m.onDead(ctx, Death{o.ID, o.Incarnation, silent}); err != nil {
 		m.client.emit(HandlerFailed{About: "the death of " + o.String(), Err: err})
 	}
+}
+
+func (m *Monitor) wasTold(o work.Owner) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Contains(m.told, o)
+}
+
+// forgetTold forgets that OnDead was told of o; nil: of anybody.
+func (m *Monitor) forgetTold(o *work.Owner) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = slices.DeleteFunc(m.told, func(t work.Owner) bool { return o == nil || t == *o })
 }
 
 func (m *Monitor) decide(ctx context.Context, id string, incarnation int64, _ uint64, _ time.Duration) (bool, error) {
@@ -275,8 +283,18 @@ func (m *Monitor) dead(ctx context.Context, id string, incarnation int64) (bool,
 	return dead, string(death.Reason), err
 }
 
-func (m *Monitor) handled(ctx context.Context, id string, incarnation int64) (bool, error) {
-	return m.desk.Handled(ctx, work.Owner{ID: id, Incarnation: incarnation})
+// handled: also OnDead was told, where another was faster and it is still to be.
+func (m *Monitor) handled(ctx context.Context, id string, incarnation int64, known bool) (bool, error) {
+	o := work.Owner{ID: id, Incarnation: incarnation}
+	done, err := m.desk.Handled(ctx, o)
+	if done && known && m.onDead != nil && !m.wasTold(o) {
+		death, dead, err := m.desk.Dead(ctx, o)
+		return err == nil && (!dead || death.Reason != work.Silent), err
+	}
+	if done {
+		m.forgetTold(&o) // and so does the watch
+	}
+	return done, err
 }
 
 // Health is what a monitor believes of a coordinator.
@@ -297,70 +315,4 @@ func (m *Monitor) Health() []Health {
 		all = append(all, Health{k.ID, k.Incarnation, k.Health.String(), k.Silent, k.Warnings})
 	}
 	return all
-}
-
-// spawning remembers when a unit's heir was last asked for.
-type spawning struct {
-	unit  string
-	epoch int64
-	at    time.Time
-}
-
-// spawnAll asks for a new coordinator for each orphan, unless one was asked for lately.
-func (m *Monitor) spawnAll(ctx context.Context, from work.Owner, orphans []work.Intent) {
-	now := m.client.Clock.Now()
-	m.spawned = slices.DeleteFunc(m.spawned, func(s spawning) bool { return now.Sub(s.at) >= m.client.Policy.Stale })
-	for _, i := range orphans {
-		if slices.ContainsFunc(m.spawned, func(s spawning) bool { return s.unit == i.Unit.ID && s.epoch == i.Epoch }) {
-			continue
-		}
-		if err := m.spawnOne(ctx, from, i); err != nil {
-			m.client.emit(HandlerFailed{About: "an heir for unit " + i.Unit.ID, Err: err})
-			continue // at the next Check
-		}
-		m.spawned = append(m.spawned, spawning{i.Unit.ID, i.Epoch, now})
-	}
-}
-
-func (m *Monitor) spawnOne(ctx context.Context, from work.Owner, i work.Intent) error {
-	payload, _, err := m.desk.Payload(ctx, i.Unit)
-	if err != nil {
-		return err
-	}
-	checkpoint, err := m.desk.Base(ctx, i.Unit.ID, i.Epoch)
-	if err != nil {
-		return err
-	}
-	return m.spawn(ctx, Orphan{Unit: i.Unit.ID, Epoch: i.Epoch, Payload: payload, Checkpoint: checkpoint, From: from.ID})
-}
-
-// TakeEpoch makes this coordinator the heir of an orphan: the owner of the epoch after Orphan.Epoch. It returns the task
-// with the last checkpoint, or ErrTaken if another was faster.
-func (a *Coordinator) TakeEpoch(ctx context.Context, o Orphan) (*Task, error) {
-	if err := errors.Join(checkID("unit", o.Unit), a.alive(), a.Suspended()); err != nil {
-		return nil, err
-	}
-	t, err := a.takeEpoch(ctx, o)
-	if err != nil {
-		return nil, fmt.Errorf("take over unit %s: %w", o.Unit, err)
-	}
-	a.client.emit(WorkHandedOver{Unit: t.ID(), Epoch: t.Epoch(), From: o.From, To: a.id})
-	return t, nil
-}
-
-func (a *Coordinator) takeEpoch(ctx context.Context, o Orphan) (*Task, error) {
-	unit := work.Unit{ID: o.Unit}
-	if o.Epoch > 0 {
-		before, found, err := a.client.desk.Ended(ctx, o.Unit, o.Epoch-1)
-		if err != nil || !found {
-			return nil, errors.Join(err, work.ErrNotOwned)
-		}
-		unit.Digest = before.Digest
-		return a.claim(ctx, unit, o.Epoch)
-	}
-	unit, err := a.client.desk.PutUnit(ctx, o.Unit, o.Payload, 0)
-	if err != nil {
-		return nil, err
-	}
-	return a.claim(ctx, unit, 0)
 }

@@ -94,7 +94,7 @@ type (
 		ID     string
 		Silent time.Duration // since the last good beat
 	}
-	// Suspended: no heartbeat was written for one TTL.
+	// Suspended: no heartbeat was written for a TTL less two Beats.
 	Suspended struct {
 		ID          string
 		Incarnation int64
@@ -172,9 +172,10 @@ type (
 	StoreRegressed struct{ Err error }
 	// BreakerState: the circuit breaker changed to State: open, half-open or closed.
 	BreakerState struct{ State string }
-	// HandlerPanicked: a handler panicked; its signal was rejected.
+	// HandlerPanicked: a handler panicked, or ended its goroutine; its signal was rejected, or its unit of work failed.
 	HandlerPanicked struct {
 		By, SignalID string
+		Unit         string // of work, where there was no signal
 		Value        any
 		Stack        string
 	}

@@ -83,7 +83,7 @@ func (e HeartbeatResumed) log() (slog.Level, string, []slog.Attr) {
 }
 
 func (e Suspended) log() (slog.Level, string, []slog.Attr) {
-	return slog.LevelWarn, "suspended: no heartbeat reached the store for a whole TTL", []slog.Attr{slog.String("id", e.ID)}
+	return slog.LevelWarn, "suspended: no heartbeat reached the store for nearly a whole TTL", []slog.Attr{slog.String("id", e.ID)}
 }
 
 func (e Resumed) log() (slog.Level, string, []slog.Attr) {
@@ -119,8 +119,12 @@ func (e BreakerState) log() (slog.Level, string, []slog.Attr) {
 }
 
 func (e HandlerPanicked) log() (slog.Level, string, []slog.Attr) {
+	about := slog.String("signal", e.SignalID)
+	if e.Unit != "" {
+		about = slog.String("unit", e.Unit)
+	}
 	return slog.LevelError, "handler panicked", []slog.Attr{
-		slog.String("by", e.By), slog.String("signal", e.SignalID), slog.Any("panic", e.Value), slog.String("stack", e.Stack),
+		slog.String("by", e.By), about, slog.Any("panic", e.Value), slog.String("stack", e.Stack),
 	}
 }
 

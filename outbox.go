@@ -27,21 +27,20 @@ type outgoing struct {
 	gone     time.Time     // when its entry is
 	refused  []byte        // what stood there instead of its ACK
 
-	span                     // of the Send that blocks on it
-	news  chan *envelope.Ack // of that Send: the ACK; nil asks it to look at the clock and its span. nil where it is a Post
-	until time.Time          // when that Send gives up; zero: not known yet
-	again time.Time          // when it posts once more; zero: it is posting
+	span                // of the Send that blocks on it
+	news  chan struct{} // asks that Send to look at ack, the clock and its span; nil where it is a Post
+	until time.Time     // when that Send gives up; zero: not known yet
+	again time.Time     // when it posts once more; zero: it is posting
+	ack   atomic.Pointer[envelope.Ack]
 }
 
 func (o *outgoing) awaited() bool { return o.news != nil }
 
-// nudge has the Send look up. There is always room for an ACK behind it.
+// nudge has the Send look up, unless it is going to anyway.
 func (o *outgoing) nudge() {
-	if len(o.news) == 0 {
-		select {
-		case o.news <- nil:
-		default:
-		}
+	select {
+	case o.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -55,6 +54,7 @@ type outbox struct {
 	open  []*outgoing // in the order of their seq
 	peers map[string]*peer
 	alarm alarm // of the Sends among open
+	ended error // why nothing is sent any more
 }
 
 // peer is what is known of a receiver.
@@ -68,11 +68,15 @@ func (b *outbox) init(a *Coordinator) {
 	b.alarm = alarm{clock: a.client.Clock, ring: b.ring}
 }
 
-// compose completes the signal in o, and keeps it. ErrMailboxFull if too many are open.
+// compose completes the signal in o, and keeps it. ErrMailboxFull if too many are open; why this incarnation has ended, if
+// it has: nobody would look for the ACK, or end the Send, of what is kept after that.
 func (b *outbox) compose(o *outgoing) error {
 	c, s := b.coordinator.client, &o.message
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.ended != nil {
+		return fmt.Errorf("%s: %w", b.coordinator.id, b.ended)
+	}
 	if n := b.count(s.Receiver); n >= c.MailboxLimit {
 		return fmt.Errorf("%w: %s has %d signals that %s has not acknowledged", ErrMailboxFull, s.Sender, n, s.Receiver)
 	}
@@ -105,13 +109,17 @@ func (b *outbox) await(o *outgoing, until, again, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o.until, o.again = until, again
-	next := until
-	if again.Before(until) {
-		next = again
-	}
 	if o.Err() == nil {
-		b.alarm.by(next, now)
+		b.alarm.by(o.next(now), now)
 	}
+}
+
+// next is when o's Send is to be told something, after now.
+func (o *outgoing) next(now time.Time) time.Time {
+	if now.Before(o.again) && o.again.Before(o.until) {
+		return o.again
+	}
+	return o.until
 }
 
 // ring tells the Sends whose time has come.
@@ -133,20 +141,17 @@ func (b *outbox) remind(o *outgoing, now time.Time) {
 		o.nudge()
 		return
 	}
-	next := o.until
-	switch {
-	case now.Before(o.again):
-		next = o.again
-	default:
+	if !now.Before(o.again) {
 		o.nudge()
 	}
-	b.alarm.by(next, now)
+	b.alarm.by(o.next(now), now)
 }
 
-// abandon ends every Send with cause.
+// abandon ends every Send with cause; nothing is sent after that.
 func (b *outbox) abandon(cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.ended = cause
 	for _, o := range b.open {
 		if o.awaited() {
 			o.end(cause)
@@ -234,10 +239,8 @@ func (b *outbox) acknowledged(o *outgoing, ack *envelope.Ack) {
 		p.instance = envelope.Instance{Incarnation: ack.Incarnation, Session: ack.Session}
 	}
 	b.mu.Unlock()
-	select {
-	case o.news <- ack:
-	default: // it has one, or nobody waits
-	}
+	o.ack.Store(ack)
+	o.nudge()
 }
 
 // due lists the signals whose ACK is to be looked for now, and forgets those that are gone.

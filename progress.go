@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/work"
@@ -18,6 +19,7 @@ type progress struct {
 	policy Policy
 	now    func() time.Time
 
+	lost   atomic.Bool // everything is to be looked for again
 	reader *work.DeadlineReader
 	seen   []stalled
 }
@@ -35,6 +37,10 @@ type stalled struct {
 func (p *progress) look(ctx context.Context) (late []work.Deadline, aside []work.Malformed, err error) {
 	if p.reader == nil {
 		p.reader = p.desk.Deadlines()
+	}
+	if p.lost.Swap(false) {
+		p.reader.Recheck()
+		p.seen = nil
 	}
 	deadlines, aside, err := p.reader.Read(ctx)
 	if err != nil {
@@ -84,7 +90,7 @@ func (s *stalled) observe(got store.Result, now time.Time, most time.Duration) b
 	}
 	gap := now.Sub(s.looked)
 	switch {
-	case count > s.count:
+	case count != s.count: // lower, where the store lost count
 		s.count, s.still = count, 0
 	case !s.looked.IsZero() && gap <= most:
 		s.still += gap
@@ -101,6 +107,12 @@ func counted(got store.Result) (int64, bool) {
 	return n, got.Err == nil && err == nil
 }
 
+// startOver: the store lost its data. Who dies or owes progress from now on may bear the number of one who did before.
+func (m *Monitor) startOver() {
+	m.forgetTold(nil)
+	m.slow.lost.Store(true) // whoever has the chores looks
+}
+
 // hurry hands over the epochs that make no progress, though their owners beat.
 func (m *Monitor) hurry(ctx context.Context) error {
 	late, aside, err := m.slow.look(ctx)
@@ -112,7 +124,7 @@ func (m *Monitor) hurry(ctx context.Context) error {
 }
 
 func (m *Monitor) replace(ctx context.Context, d work.Deadline) error {
-	h := &chooser{client: m.client, ctx: ctx, not: d.Owner.ID, pick: m.pick, spawn: m.spawn != nil}
+	h := &chooser{client: m.client, ctx: ctx, not: d.Owner, pick: m.pick, spawn: m.spawn != nil}
 	decided, mine, err := m.desk.Close(ctx, d.Unit, d.Epoch, h.choose)
 	if mine && err == nil && decided.To != nil {
 		m.client.moved([]work.Move{{Unit: d.Unit, Epoch: d.Epoch + 1, From: d.Owner, To: *decided.To}})

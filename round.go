@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/blocking-coordination/coord/internal/keys"
+	"github.com/blocking-coordination/coord/internal/round"
 )
 
 // Round is what became of one Gather. It does not change any more, but for what Decide adds in the store. It may be read
@@ -128,20 +129,18 @@ type jsonCodec struct{}
 func (jsonCodec) Marshal(v any) ([]byte, error)      { return json.Marshal(v) }
 func (jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 
-// questionType is the type of the signals that Gather sends.
-const questionType = "question"
-
 // Gather asks everybody named by To the same question, as a signal of type "question", and blocks until their answers
 // satisfy Until, everybody has replied or is dead, Within (by default Config.Timeout) is over, or ctx ends. Where the
 // answers do not satisfy Until, it returns what there is together with ErrIncomplete, which then also matches ErrTimeout,
 // the cause of ctx's end, ErrFenced, ErrClosed, or whatever ended it, and ErrUnavailable if the store never said who had
-// replied; Round.Missing says who is missing and why.
+// replied; Round.Missing says who is missing and why. One of whom a record is broken, or whose mailbox is full, delays
+// nobody else: he is asked when that is mended, and is silent for that reason otherwise.
 //
 // round names the round: calling Gather again under the same asker's id, by a restarted process too, finds the answers
 // that were given, asks nobody again who has replied, and goes on with the rest. So a Gather that timed out or was
-// cancelled has consumed nothing. Who has answered or refused has done so for all later calls; a dead one may have come
-// back by then. The question must be the same: ErrOtherQuestion if somebody has replied to another one. The signals and
-// the replies stand for 24 h, so a round lives no longer than that: after it, its members would be asked anew.
+// cancelled has consumed nothing. Who has answered or refused has done so for all later calls, with the same reply; a
+// dead one may have come back by then. The question must be the same: ErrOtherQuestion if somebody has replied to another
+// one. The signals, and the replies that no Gather has seen, stand for 24 h; those that one has seen for 30 days.
 //
 // A member's handler (see Answer) runs at most once per incarnation of it; one who has not joined yet finds the question
 // waiting. Deaths are found by looking, each Config.Poll, at what the monitors have decided, so some Monitor must run.
@@ -227,13 +226,6 @@ type Decision struct {
 	Mine        bool   `json:"-"` // this very call has taken it
 }
 
-// decided is what stands in the store.
-type decided struct {
-	V int `json:"v"`
-	Decision
-	Call string `json:"call"` // different for each call, so that each knows its own
-}
-
 // Decide takes the decision of the round, once: whoever decides the same round of the same asker later, in another
 // process or after a restart, gets the decision that was taken. Errors: ErrFenced if this incarnation was declared dead
 // or superseded, ErrSuspended if others may believe so, ErrClosed. After ErrUnavailable or the end of ctx the outcome is
@@ -246,32 +238,12 @@ func (r *Round[Answer]) Decide(ctx context.Context, outcome, reason string) (Dec
 	return d, nil
 }
 
-func (a *Coordinator) decideRound(ctx context.Context, round, outcome, reason string) (Decision, error) {
-	desk, space := a.client.desk, a.client.space
+func (a *Coordinator) decideRound(ctx context.Context, name, outcome, reason string) (Decision, error) {
 	if err := errors.Join(a.alive(), a.Suspended()); err != nil {
 		return Decision{}, err
 	}
-	_, dead, err := desk.Dead(ctx, a.owner())
-	if err == nil && dead {
-		err = ErrFenced
-	}
-	if err != nil {
-		return Decision{}, err
-	}
-	proposed, err := json.Marshal(decided{1, Decision{
-		Outcome: outcome, Reason: reason, By: a.id, Incarnation: a.me.Incarnation,
-	}, newID()})
-	if err != nil {
-		return Decision{}, err
-	}
-	raw, mine, err := desk.Decide(ctx, space.Round(a.id, round), desk.Times.Epoch, proposed)
-	if err != nil {
-		return Decision{}, err
-	}
-	var d decided
-	err = json.Unmarshal(raw, &d)
-	d.Mine = mine
-	return d.Decision, err
+	d, mine, err := round.Decide(ctx, a.client.desk, a.owner(), name, outcome, reason, newID())
+	return Decision{d.Outcome, d.Reason, d.By, d.Incarnation, mine}, err
 }
 
 func checkMembers(ids []string) error {

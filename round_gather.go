@@ -1,31 +1,29 @@
 package coord
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
-	"github.com/blocking-coordination/coord/internal/work"
+	"github.com/blocking-coordination/coord/internal/round"
 	"github.com/blocking-coordination/coord/store"
 )
 
-// gathering is one Gather under way. The goroutine that called Gather owns it; those that ask leave their replies. The
-// acknowledgement of a question, whose id follows from the round and the member, is the answer: nothing else is written.
+// gathering is one Gather under way: the goroutines and timers around a round. The goroutine that called Gather owns it;
+// those that ask leave their replies.
 type gathering struct {
 	coordinator *Coordinator
-	opt         *roundOptions
+	round       *round.Round
 	within      time.Duration
-	question    envelope.Signal // but for its id and receiver
-	accept      func(from string, result []byte) error
-	asked       []*asked
-	lost        error // why it cannot go on
-	informed    bool  // the store has told who had replied
+	began       time.Time
+	waits       atomic.Pointer[envelope.Blocked] // what it waits for, for those who look on
+	asked       []*outgoing
 	tick        chan struct{}
 
 	asking  sync.WaitGroup
@@ -34,124 +32,82 @@ type gathering struct {
 	replies []reply
 }
 
-// asked is one member.
-type asked struct {
-	Member
-	question envelope.Signal
-	looked   bool      // whether it has replied before was looked up: it may be asked
-	out      *outgoing // since it was asked
-	refused  []byte    // what stood there instead of its reply
-}
-
 type reply struct {
-	from *asked
-	ack  *envelope.Ack // nil: none came
-	err  error
+	to  *outgoing
+	ack *envelope.Ack // nil: none came
+	err error
 }
 
-func (a *Coordinator) gathering(round string, question any, opt options, accept func(string, []byte) error) (*gathering, error) {
+func (a *Coordinator) gathering(name string, question any, opt options, accept func(string, []byte) error) (*gathering, error) {
 	o := opt.inRound()
-	if err := errors.Join(checkID("round", round), checkMembers(o.to), a.alive()); err != nil {
+	if err := errors.Join(checkID("round", name), checkMembers(o.to), a.alive()); err != nil {
 		return nil, err
 	}
 	payload, err := o.codec.Marshal(question)
 	if err != nil {
 		return nil, fmt.Errorf("the question: %w", err)
 	}
-	g := &gathering{
-		coordinator: a, opt: o, within: opt.bound(a.client.Timeout), accept: accept,
-		question: envelope.Signal{
-			Sender: a.id, Type: questionType, Round: round, Payload: slices.Clone(payload), Trace: opt.trace,
-			Incarnation: a.me.Incarnation, Session: a.me.Session,
-		},
+	r := round.New(a.client.briefDesk(), envelope.Signal{
+		Sender: a.id, Type: round.QuestionType, Round: name, Payload: slices.Clone(payload), Trace: opt.trace,
+		Incarnation: a.me.Incarnation, Session: a.me.Session,
+	}, o.to...)
+	r.Until = func(members []round.Member) bool { return o.until(publicMembers(members)) }
+	r.OnDeath = round.OnDeath{Fail: o.death.fail, Substitute: o.death.substitute}
+	r.Accept, r.Refused = accept, a.refused
+	return &gathering{
+		coordinator: a, round: r, within: opt.bound(a.client.Timeout), began: a.client.Clock.Now(),
 		wake: make(chan struct{}, 1), tick: make(chan struct{}, 1),
+	}, nil
+}
+
+func publicMembers(members []round.Member) []Member {
+	all := make([]Member, len(members))
+	for i, m := range members {
+		all[i] = Member{m.ID, MemberState(m.State), cut(m.Reason), m.Incarnation, m.Replaces, m.ReplacedBy}
 	}
-	for _, id := range o.to {
-		g.expect(Member{ID: id})
-	}
-	return g, nil
+	return all
 }
 
-func (g *gathering) expect(m Member) {
-	m.State = MemberOpen
-	q := g.question
-	q.ID, q.Receiver = g.coordinator.client.space.Question(q.Sender, q.Round, m.ID), m.ID
-	g.asked = append(g.asked, &asked{Member: m, question: q})
-}
-
-func (g *gathering) report() []Member {
-	members := make([]Member, len(g.asked))
-	for i, m := range g.asked {
-		members[i] = m.Member
-	}
-	return members
-}
-
-func (g *gathering) open() []*asked {
-	return slices.DeleteFunc(slices.Clone(g.asked), func(m *asked) bool { return m.State != MemberOpen })
-}
-
-func (g *gathering) enough() bool { return g.opt.until(g.report()) }
-
-func (g *gathering) over() bool { return g.lost != nil || len(g.open()) == 0 || g.enough() }
+func (g *gathering) report() []Member { return publicMembers(g.round.Members()) }
 
 // run returns nil if there is enough, else ErrIncomplete and why.
 func (g *gathering) run(ctx context.Context) error {
+	g.coordinator.rounds.add(&g.waits)
+	defer g.coordinator.rounds.remove(&g.waits)
 	bounded, stop := g.coordinator.bounded(ctx, g.within)
-	err := g.begin(bounded)
-	for err == nil && !g.over() {
+	err := g.turn(bounded)
+	for err == nil && !g.round.Over() {
 		err = g.next(bounded)
 	}
 	stop()
 	g.asking.Wait() // each has looked for its reply once more
-	g.take()
-	if err != nil && !g.over() {
-		_ = g.look(g.coordinator.life) // for those who were not asked: what stands there counts
-	}
-	return g.verdict(errors.Join(g.lost, err))
-}
-
-func (g *gathering) verdict(cause error) error {
-	enough, why := g.enough(), "enough had answered before"
-	if !enough && cause != nil {
-		why = cause.Error()
-	}
-	for _, m := range g.open() {
-		m.State, m.Reason = MemberSilent, why
-	}
-	if !g.informed && cause != nil {
-		cause = fmt.Errorf("%w: %w: the store never answered", cause, ErrUnavailable)
-	}
-	switch {
-	case errors.Is(cause, ErrOtherQuestion):
-	case enough:
-		return nil
-	case cause == nil:
-		return ErrIncomplete
-	}
-	return fmt.Errorf("%w: %w", ErrIncomplete, cause)
-}
-
-// begin asks those who have not replied. Nobody is asked before it is known who has.
-func (g *gathering) begin(ctx context.Context) error {
-	c := g.coordinator.client
-	for err := g.look(ctx); err != nil; err = g.look(ctx) {
-		if final(err) || !c.pause(ctx, c.Poll) {
-			return cmpCause(ctx, err)
+	life := g.coordinator.life
+	g.take(life)
+	if err != nil && !g.round.Over() {
+		if e := g.look(life); final(e) { // for those who were not asked: what stands there counts
+			err = fmt.Errorf("%w: %w", err, e)
 		}
+	}
+	return g.round.End(err)
+}
+
+// turn looks, and asks those of whom it is known by now that they have not replied: in an outage nobody, and where
+// something of one member is broken, the others (S7).
+func (g *gathering) turn(ctx context.Context) error {
+	err := g.look(ctx)
+	switch {
+	case final(err):
+		return err
+	case ctx.Err() != nil && !g.round.Over():
+		return context.Cause(ctx)
 	}
 	return g.ask(ctx)
 }
 
-// cmpCause is why ctx has ended, or else err.
-func cmpCause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
+// final: it is no one member's trouble, and does not pass.
+func final(err error) bool {
+	return errors.Is(err, store.ErrDenied) || errors.Is(err, ErrOtherQuestion)
 }
-
-func final(err error) bool { return store.Permanent(err) || errors.Is(err, ErrOtherQuestion) }
 
 // next waits for a reply, or for the time to look.
 func (g *gathering) next(ctx context.Context) error {
@@ -166,49 +122,48 @@ func (g *gathering) next(ctx context.Context) error {
 	for {
 		select {
 		case <-g.wake:
-			if g.take(); g.over() {
+			if g.take(ctx); g.round.Over() {
 				return nil
 			}
 		case <-g.tick:
-			if err := g.look(ctx); err != nil && final(err) {
-				return err
-			}
-			return g.ask(ctx) // substitutes
+			g.take(ctx)
+			return g.turn(ctx)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// ask asks the open who were not asked.
-func (g *gathering) ask(ctx context.Context) error {
-	if g.over() {
-		return nil
-	}
-	for _, m := range g.open() {
-		if m.out == nil && m.looked {
-			if err := g.askOne(ctx, m); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// look finds out who has replied and who is dead.
+func (g *gathering) look(ctx context.Context) error {
+	defer g.rest()
+	return g.round.Look(ctx)
 }
 
-// askOne has m's question posted, again and again, until its ACK comes or ctx ends.
-func (g *gathering) askOne(ctx context.Context, m *asked) error {
-	a, o := g.coordinator, &outgoing{news: make(chan *envelope.Ack, 2), message: m.question}
-	o.Context = ctx
-	if err := a.out.compose(o); err != nil {
-		return err
+// forever is longer than anybody waits.
+const forever time.Duration = math.MaxInt64
+
+// ask has the questions that are due posted, each again and again until its ACK comes or ctx ends.
+func (g *gathering) ask(ctx context.Context) error {
+	a := g.coordinator
+	for _, question := range g.round.Due() {
+		o := &outgoing{news: make(chan struct{}, 1), message: question}
+		o.Context = ctx
+		switch err := a.out.compose(o); {
+		case errors.Is(err, ErrMailboxFull):
+			g.round.Asked(question.Receiver, err) // S7: the others do not wait until there is room
+			continue
+		case err != nil:
+			return err
+		}
+		g.asked = append(g.asked, o)
+		g.asking.Go(func() {
+			defer a.out.drop(o)
+			defer o.end(context.Canceled)
+			ack, err := a.untilAck(o, forever) // ctx ends it
+			g.leave(reply{o, ack, err})
+		})
 	}
-	m.out = o
-	g.asking.Go(func() {
-		defer a.out.drop(o)
-		defer o.end(context.Canceled)
-		ack, err := a.untilAck(o, g.within+time.Hour) // ctx ends it
-		g.leave(reply{m, ack, err})
-	})
 	return nil
 }
 
@@ -222,175 +177,74 @@ func (g *gathering) leave(r reply) {
 	}
 }
 
-// take takes in the replies that were left.
-func (g *gathering) take() {
+// take takes in the replies that were left. What the store would not settle is left for the next look.
+func (g *gathering) take(ctx context.Context) {
 	g.mu.Lock()
 	replies := g.replies
 	g.replies = nil
 	g.mu.Unlock()
 	for _, r := range replies {
-		switch {
-		case r.ack != nil:
-			g.settle(r.from, r.ack)
-		case store.Permanent(r.err) && r.from.State == MemberOpen:
-			g.lost = r.err
+		if r.ack == nil {
+			g.missed(r)
+		} else if g.round.Settle(ctx, r.ack) != nil {
+			g.mu.Lock()
+			g.replies = append(g.replies, r)
+			g.mu.Unlock()
 		}
 	}
+	g.rest()
 }
 
-// settle: m has replied. Who is settled stays so.
-func (g *gathering) settle(m *asked, ack *envelope.Ack) {
-	if m.State != MemberOpen {
-		return
-	}
-	m.Incarnation = ack.Incarnation
-	err := error(nil)
-	if !ack.Rejected {
-		err = g.accept(m.ID, ack.Result)
-	}
+// missed: asking has ended without a reply. S7: one broken mailbox is asked again later, and ends nothing.
+func (g *gathering) missed(r reply) {
+	id := r.to.signal.Receiver
 	switch {
-	case ack.Rejected:
-		m.State, m.Reason = MemberRejected, ack.Reason
-	case err != nil:
-		m.State, m.Reason = MemberRejected, cut("the answer cannot be read: "+err.Error())
-	default:
-		m.State = MemberAnswered
-	}
-	if m.out != nil {
-		g.answered(m, ack)
+	case !g.round.Waits(id):
+	case final(r.err):
+		g.round.Lose(r.err)
+	case store.Permanent(r.err):
+		g.asked = slices.DeleteFunc(g.asked, func(o *outgoing) bool { return o == r.to })
+		g.round.Asked(id, r.err)
+	case r.to.posted.Load():
+		g.round.Asked(id, nil)
 	}
 }
 
-// answered has whoever asks m stop, and says so.
-func (g *gathering) answered(m *asked, ack *envelope.Ack) {
+// rest has those stop asking whose members have replied or died.
+func (g *gathering) rest() {
+	g.asked = slices.DeleteFunc(g.asked, func(o *outgoing) bool {
+		id := o.signal.Receiver
+		if g.round.Waits(id) {
+			return false
+		}
+		if ack := g.round.Reply(id); ack != nil {
+			g.answered(o, ack)
+		} else {
+			o.end(ErrNoAck)
+			o.nudge()
+		}
+		return true
+	})
+	g.tell()
+}
+
+// tell says for whom the round waits.
+func (g *gathering) tell() {
+	w := &envelope.Blocked{Round: g.round.Question.Round, Since: g.began}
+	for _, m := range g.round.Members() {
+		if m.State == round.Open {
+			w.On = append(w.On, m.ID)
+		}
+	}
+	g.waits.Store(w)
+}
+
+// answered says so.
+func (g *gathering) answered(o *outgoing, ack *envelope.Ack) {
 	c := g.coordinator.client
-	g.coordinator.out.acknowledged(m.out, ack)
+	g.coordinator.out.acknowledged(o, ack)
 	if c.watched() {
-		s := m.out.signal
+		s := o.signal
 		c.emit(SignalAcknowledged{s.ID, s.Sender, s.Receiver, s.Type, c.Clock.Now().Sub(s.Time), ack.Rejected})
 	}
-}
-
-// look reads the replies of the open, and then which of them are dead. With every hint lost, it finds what there is.
-func (g *gathering) look(ctx context.Context) error {
-	c, open := g.coordinator.client, g.open()
-	ops := make([]store.Op, 0, 2*len(open))
-	for _, m := range open {
-		ops = append(ops, store.GetOp(c.space.Ack(m.question.Sender, m.question.ID)), store.GetOp(c.space.Incarnation(m.ID)))
-	}
-	results := store.Batch(ctx, c.once, ops)
-	if err := trouble(results); err != nil {
-		return err
-	}
-	g.informed = true
-	var doubtful []work.Owner // the last incarnations of those who have not replied
-	var of []*asked
-	for i, m := range open {
-		if err := g.read(m, results[2*i]); err != nil {
-			return err
-		}
-		n, _ := strconv.ParseInt(string(results[2*i+1].Value), 10, 64) // 0 where it never joined
-		if m.State == MemberOpen && n > 0 {
-			doubtful, of = append(doubtful, work.Owner{ID: m.ID, Incarnation: n}), append(of, m)
-		}
-	}
-	return g.bury(ctx, doubtful, of)
-}
-
-// trouble is the first error that is not about an absent key.
-func trouble(results []store.Result) error {
-	for _, r := range results {
-		if r.Err != nil && !errors.Is(r.Err, store.ErrNotFound) {
-			return r.Err
-		}
-	}
-	return nil
-}
-
-// read takes in what stands where m's reply is to stand.
-func (g *gathering) read(m *asked, got store.Result) error {
-	m.looked = true
-	if got.Err != nil {
-		return nil
-	}
-	ack, err := envelope.OpenAck(g.coordinator.client.ring, m.question.Sender, m.question.ID, got.Value)
-	switch {
-	case err == nil && ack.Answers(&m.question):
-		g.settle(m, ack)
-	case err == nil:
-		return fmt.Errorf("%w: %s has replied to it", ErrOtherQuestion, m.ID)
-	case !bytes.Equal(m.refused, got.Value): // no true ACK: told of once
-		m.refused = got.Value
-		g.coordinator.refused(err)
-	}
-	return nil
-}
-
-// bury settles those whose last incarnation is decided dead.
-func (g *gathering) bury(ctx context.Context, owners []work.Owner, of []*asked) error {
-	c := g.coordinator.client
-	ops := make([]store.Op, len(owners))
-	for i, o := range owners {
-		ops[i] = store.GetOp(c.space.Dead(o.ID, o.Incarnation).Decision())
-	}
-	results := store.Batch(ctx, c.once, ops)
-	if err := trouble(results); err != nil {
-		return err
-	}
-	n := len(g.asked)
-	for i, r := range results {
-		if r.Err == nil {
-			if err := g.mourn(ctx, of[i], owners[i]); err != nil {
-				return err
-			}
-		}
-	}
-	if len(g.asked) > n { // substitutes, who may have replied before
-		return g.look(ctx)
-	}
-	return nil
-}
-
-// mourn: something stands where o's death would be decided. What it replied before it died counts. Leaving on purpose is
-// no death: it may come back, and its question waits for it.
-func (g *gathering) mourn(ctx context.Context, m *asked, o work.Owner) error {
-	c := g.coordinator.client
-	death, dead, err := c.briefDesk().Dead(ctx, o)
-	if err != nil || !dead || death.Reason != work.Silent {
-		return err
-	}
-	value, err := c.once.Get(ctx, c.space.Ack(m.question.Sender, m.question.ID))
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	if e := g.read(m, store.Result{Value: value, Err: err}); e != nil || m.State != MemberOpen {
-		return e
-	}
-	m.State, m.Reason, m.Incarnation = MemberDead, "declared dead", o.Incarnation
-	if m.out != nil {
-		m.out.end(ErrNoAck)
-		m.out.nudge()
-	}
-	g.replace(m)
-	return nil
-}
-
-// replace does what the policy asks for.
-func (g *gathering) replace(m *asked) {
-	if g.opt.death.fail {
-		g.lost = fmt.Errorf("%s is dead", m.ID)
-	}
-	if g.opt.death.substitute == nil {
-		return
-	}
-	id := g.opt.death.substitute(m.ID)
-	if id == "" || slices.ContainsFunc(g.asked, func(other *asked) bool { return other.ID == id }) {
-		return
-	}
-	if err := checkID("substitute", id); err != nil {
-		g.lost = err
-		return
-	}
-	m.ReplacedBy = id
-	g.expect(Member{ID: id, Replaces: m.ID})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -145,56 +146,6 @@ func TestGatherSomeReject(t *testing.T) {
 	})
 }
 
-// watching runs a monitor until the end of the test.
-func watching(t *testing.T, st store.Store) {
-	ctx, cancel := context.WithCancel(context.Background())
-	m, over := openOn(t, st, fast).Monitor(), make(chan struct{})
-	go func() { defer close(over); _ = m.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-over })
-}
-
-// One dies during the round: it is settled within the bounds of the policy, long before the timeout.
-func TestGatherADeathSettlesAtOnce(t *testing.T) {
-	policies := map[string]struct {
-		policy coord.DeathPolicy
-		want   map[string]coord.MemberState
-		enough bool
-	}{
-		"skip": {coord.Skip(), map[string]coord.MemberState{"v1": answered, "v2": dead}, false},
-		"fail": {coord.Fail(), map[string]coord.MemberState{"v1": answered, "v2": dead}, false},
-		"substitute": {
-			coord.Substitute(func(id string) string { return id + "-b" }),
-			map[string]coord.MemberState{"v1": answered, "v2": dead, "v2-b": answered}, true,
-		},
-		"nobody": {
-			coord.Substitute(func(string) string { return "v1" }),
-			map[string]coord.MemberState{"v1": answered, "v2": dead}, false,
-		},
-	}
-	for name, c := range policies {
-		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
-				doomed, v := newUnsteady(), &validators{}
-				st := doomed.inner.Load()
-				v.join(t, st, "v1", "yes")
-				v.join(t, doomed, "v2", "")
-				v.join(t, st, "v2-b", "yes")
-				watching(t, st)
-				time.AfterFunc(2*time.Second, func() { doomed.down.Store(true) })
-				po, began := joinOn(t, st, "po", fast), time.Now()
-				r, err := gather(t, po, "r-1", coord.To("v1", "v2"), coord.OnDeath(c.policy), coord.Within(time.Hour))
-				if errors.Is(err, coord.ErrIncomplete) == c.enough {
-					t.Fatal(err)
-				}
-				checkStates(t, r, c.want)
-				if took := time.Since(began); took > 15*time.Second {
-					t.Errorf("it took %v", took)
-				}
-			})
-		})
-	}
-}
-
 func TestGatherSilent(t *testing.T) {
 	in(t, func(t *testing.T) {
 		st, v := memstore.New(), &validators{}
@@ -290,71 +241,6 @@ func TestGatherUntil(t *testing.T) {
 	}
 }
 
-func TestRoundDecideOnce(t *testing.T) {
-	in(t, func(t *testing.T) {
-		st, v := memstore.New(), &validators{}
-		v.join(t, st, "v1", "yes")
-		po := joinOn(t, st, "po", fast)
-		r := must(gather(t, po, "r-1", coord.To("v1")))
-		d, err := r.Decide(t.Context(), "PROCEED", "one is enough")
-		want := coord.Decision{Outcome: "PROCEED", Reason: "one is enough", By: "po", Incarnation: 1, Mine: true}
-		if err != nil || d != want {
-			t.Fatal(d, err)
-		}
-		later := must(gather(t, joinOn(t, st, "po", fast), "r-1", coord.To("v1")))
-		want.Mine = false
-		if d, err := later.Decide(t.Context(), "DEFER", "I know better"); err != nil || d != want {
-			t.Errorf("the second asker: %+v, %v", d, err)
-		}
-		time.Sleep(time.Second) // the first learns of the second with its next beat
-		if _, err := r.Decide(t.Context(), "PROCEED", ""); !errors.Is(err, coord.ErrFenced) {
-			t.Errorf("the first asker: %v", err)
-		}
-	})
-}
-
-// Two who decide at once agree, and one of them has decided.
-func TestRoundDecideAtOnce(t *testing.T) {
-	in(t, func(t *testing.T) {
-		st, v := memstore.New(), &validators{}
-		v.join(t, st, "v1", "yes")
-		po := joinOn(t, st, "po", fast)
-		r := must(gather(t, po, "r-1", coord.To("v1")))
-		decisions := make([]coord.Decision, 8)
-		var all sync.WaitGroup
-		for i := range decisions {
-			all.Go(func() { decisions[i] = must(r.Decide(t.Context(), "PROCEED", "")) })
-		}
-		all.Wait()
-		mine := 0
-		for _, d := range decisions {
-			if d.Mine {
-				mine++
-			}
-			if d.Outcome != "PROCEED" {
-				t.Errorf("%+v", d)
-			}
-		}
-		if mine != 1 {
-			t.Errorf("%d have decided", mine)
-		}
-	})
-}
-
-func TestRoundDecideSuspended(t *testing.T) {
-	in(t, func(t *testing.T) {
-		failing, v := newUnsteady(), &validators{}
-		v.join(t, failing.inner.Load(), "v1", "yes")
-		r := must(gather(t, joinOn(t, failing, "po", fast), "r-1", coord.To("v1")))
-		failing.down.Store(true)
-		time.Sleep(10 * time.Second)
-		if _, err := r.Decide(t.Context(), "PROCEED", ""); !errors.Is(err, coord.ErrSuspended) {
-			t.Error(err)
-		}
-		failing.down.Store(false)
-	})
-}
-
 // W4 for rounds: who cancels has consumed nothing.
 func TestGatherCancelledThenAgain(t *testing.T) {
 	in(t, func(t *testing.T) {
@@ -378,21 +264,6 @@ func TestGatherCancelledThenAgain(t *testing.T) {
 		synctest.Wait()
 		if want := map[string]int{"r-1 v1/1": 1, "r-1 v2/1": 1}; !maps.Equal(v.all(), want) {
 			t.Errorf("asked: %v", v.all())
-		}
-	})
-}
-
-// Leaving on purpose is no death: the question waits for who comes back.
-func TestGatherWhoLeftMayComeBack(t *testing.T) {
-	in(t, func(t *testing.T) {
-		st, v := memstore.New(), &validators{}
-		watching(t, st)
-		if err := joinOn(t, st, "v1", fast).Leave(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(20*time.Second, func() { v.join(t, st, "v1", "yes") })
-		if _, err := gather(t, joinOn(t, st, "po", fast), "r-1", coord.To("v1")); err != nil {
-			t.Fatal(err)
 		}
 	})
 }
@@ -426,6 +297,36 @@ func TestGatherRefuses(t *testing.T) {
 			if r, err := gather(t, po, c.round, c.opts...); r != nil || !errors.Is(err, c.err) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+	})
+}
+
+// Nothing overflows: the longest duration is as good as any other.
+func TestGatherForAsLongAsItTakes(t *testing.T) {
+	in(t, func(t *testing.T) {
+		st, v := memstore.New(), &validators{}
+		v.join(t, st, "v1", "yes")
+		po := joinOn(t, st, "po", fast)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := coord.Gather[review](ctx, po, "r-1", "task-1", coord.To("v1"), coord.Within(math.MaxInt64)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// That the round was used for another question is said even where there is no time to ask.
+func TestGatherAnotherQuestionAtOnce(t *testing.T) {
+	in(t, func(t *testing.T) {
+		st, v := memstore.New(), &validators{}
+		v.join(t, st, "v1", "yes")
+		po := joinOn(t, st, "po", fast)
+		if _, err := gather(t, po, "r-1", coord.To("v1")); err != nil {
+			t.Fatal(err)
+		}
+		_, err := coord.Gather[review](t.Context(), po, "r-1", "task-2", coord.To("v1"), coord.Within(0))
+		if !errors.Is(err, coord.ErrOtherQuestion) || errors.Is(err, coord.ErrUnavailable) {
+			t.Error(err)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,25 @@ func TestSendTimesOutAndTheSignalStays(t *testing.T) {
 		}
 		if s, again := b.TryWait(t.Context()); again { // it was posted seven times
 			t.Errorf("twice: %+v", s)
+		}
+	})
+}
+
+// TestSendsTimeOutEachAtItsOwn: one that is to post again only after its timeout is not put off by the timeout of another.
+func TestSendsTimeOutEachAtItsOwn(t *testing.T) {
+	in(t, func(t *testing.T) {
+		a, _ := pair(t, coord.Config{})
+		var all sync.WaitGroup
+		defer all.Wait()
+		for _, s := range []struct{ at, within time.Duration }{{0, 20 * time.Second}, {16 * time.Second, time.Second}} {
+			all.Go(func() {
+				time.Sleep(s.at)
+				began := time.Now()
+				_, err := a.Send(t.Context(), "coord-b", "wake", nil, coord.Within(s.within))
+				if took := time.Since(began); took != s.within || !errors.Is(err, coord.ErrTimeout) {
+					t.Errorf("within %v it took %v: %v", s.within, took, err)
+				}
+			})
 		}
 	})
 }

@@ -31,15 +31,16 @@ func Trace(context string) Option { return func(o *options) { o.trace = context 
 // ErrInvalidID. It outlasts an outage of the store: if that never confirmed the signal, the error is
 // ErrUnavailable as well.
 func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, opts ...Option) (*Ack, error) {
-	c, opt := a.client, optionsOf(opts)
-	if opt.legacy || c.EmitLegacy {
+	c := a.client
+	s := &sending{outgoing: outgoing{news: make(chan struct{}, 1)}}
+	opt, o := &s.options, &s.outgoing
+	if opt.apply(opts); opt.legacy || c.EmitLegacy {
 		l, err := a.composeLegacy(to, typ, payload)
 		if err != nil {
 			return nil, err
 		}
 		return a.sendLegacy(ctx, l, opt.bound(c.Timeout))
 	}
-	o := &outgoing{news: make(chan *envelope.Ack, 2)}
 	o.Context = ctx
 	if err := a.compose(o, to, typ, payload, opt); err != nil {
 		return nil, err
@@ -47,6 +48,12 @@ func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, 
 	defer o.end(context.Canceled)
 	defer a.out.drop(o)
 	return a.sendAndAwait(o, opt.bound(c.Timeout))
+}
+
+// sending is what a Send needs, in one piece.
+type sending struct {
+	outgoing
+	options options
 }
 
 func (a *Coordinator) sendAndAwait(o *outgoing, within time.Duration) (*Ack, error) {
@@ -79,7 +86,7 @@ func (a *Coordinator) Post(ctx context.Context, to, typ string, payload []byte, 
 		return a.postLegacy(ctx, l)
 	}
 	o := &outgoing{}
-	if err := a.compose(o, to, typ, payload, opt); err != nil {
+	if err := a.compose(o, to, typ, payload, &opt); err != nil {
 		return "", err
 	}
 	if err := a.postNow(ctx, o); err != nil {
@@ -98,7 +105,7 @@ func (a *Coordinator) PostAll(ctx context.Context, to []string, typ string, payl
 	return ids, errors.Join(errs...)
 }
 
-func (a *Coordinator) compose(o *outgoing, to, typ string, payload []byte, opt options) error {
+func (a *Coordinator) compose(o *outgoing, to, typ string, payload []byte, opt *options) error {
 	err := errors.Join(checkID("receiver", to), checkID("type", typ))
 	if err == nil {
 		err = a.alive()
@@ -182,13 +189,16 @@ func (a *Coordinator) untilAck(o *outgoing, within time.Duration) (*envelope.Ack
 
 // awaitAck blocks until the ACK is there, o's span ends, or pause is over.
 func (a *Coordinator) awaitAck(o *outgoing, pause time.Duration) *envelope.Ack {
+	if ack := o.ack.Load(); ack != nil {
+		return ack
+	}
 	now := a.client.Clock.Now()
 	again := now.Add(pause)
 	a.out.await(o, o.until, again, now)
 	for ; o.Err() == nil && now.Before(again); now = a.client.Clock.Now() {
 		select {
-		case ack := <-o.news:
-			if ack != nil {
+		case <-o.news:
+			if ack := o.ack.Load(); ack != nil {
 				return ack
 			}
 		case <-o.Context.Done():
@@ -204,10 +214,5 @@ func (a *Coordinator) lastLook(o *outgoing) *envelope.Ack {
 	if err == nil {
 		a.out.answered(o, value)
 	}
-	for range len(o.news) {
-		if ack := <-o.news; ack != nil {
-			return ack
-		}
-	}
-	return nil
+	return o.ack.Load()
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/blocking-coordination/coord/internal/ticketlog"
 	"github.com/blocking-coordination/coord/internal/work"
 )
 
@@ -21,10 +20,13 @@ type tasks struct {
 
 	mu       sync.Mutex
 	running  []*Task
-	resting  []*Task // suspended: their Held goes on when we resume
+	resting  []*Task       // suspended: their Held goes on when we resume
+	claimed  []unbegun     // mine, and not begun yet
+	starting []work.Intent // taken, and about to run
 	handler  TaskHandler
 	claiming int
-	opened   bool // there may be units without an owner
+	opened   bool  // there may be units without an owner
+	stopped  error // why nothing is taken on any more
 	handlers sync.WaitGroup
 }
 
@@ -50,17 +52,20 @@ func (w *tasks) offer(h TaskHandler, claiming int) error {
 func (w *tasks) offers() (heir bool, load int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.handler != nil, len(w.running) + len(w.resting)
+	return w.handler != nil && w.stopped == nil, w.load()
 }
 
 // begin starts to run an epoch that is mine.
 func (w *tasks) begin(ctx context.Context, i work.Intent, inherited bool) (*Task, error) {
+	defer w.started(i)
 	a := w.coordinator
 	held, _, err := a.client.desk.Begin(ctx, a.owner(), i.Unit, i.Epoch)
 	if err != nil {
+		w.keep(i, inherited, err)
 		return nil, err
 	}
-	return w.run(&Task{coordinator: a, held: held, turn: make(chan struct{}, 1), inherited: inherited}), nil
+	t := &Task{coordinator: a, held: held, turn: make(chan struct{}, 1), calls: make(chan struct{}, 1), inherited: inherited}
+	return w.run(t), nil
 }
 
 // claim makes me the owner of epoch e+1 and takes it, in one turn: else the next scan would run it too.
@@ -71,7 +76,14 @@ func (w *tasks) claim(ctx context.Context, unit work.Unit, e int64) (work.Intent
 	case <-ctx.Done():
 		return work.Intent{}, context.Cause(ctx)
 	}
-	return w.claimNow(ctx, unit, e)
+	i, ok, err := w.accepted(unit, e+1)
+	if !ok && err == nil {
+		i, err = w.claimNow(ctx, unit, e)
+	}
+	if err == nil {
+		w.starts(i)
+	}
+	return i, err
 }
 
 // claimNow is claim for whoever scans.
@@ -82,35 +94,67 @@ func (w *tasks) claimNow(ctx context.Context, unit work.Unit, e int64) (work.Int
 		return work.Intent{}, err
 	case !mine:
 		return work.Intent{}, taken(decided)
+	case decided.Digest != unit.Digest: // the scans take what it is
+		return work.Intent{}, errAnotherPayload
 	case !w.list.Take(unit.ID, e+1):
 		return work.Intent{}, fmt.Errorf("%w by this process: it runs already", ErrTaken)
 	}
-	unit.Digest = decided.Digest
 	return work.Intent{Unit: unit, Epoch: e + 1}, nil
 }
 
-// run gives t a context of its own and lists it.
+// run gives t a context of its own and lists it. D6: what begins while we are suspended waits until we resume. What begins
+// while we leave has ended.
 func (w *tasks) run(t *Task) *Task {
 	t.ctx, t.end = context.WithCancelCause(w.coordinator.life)
 	w.mu.Lock()
 	w.running = append(w.running, t)
+	stopped := w.stopped
 	w.mu.Unlock()
+	if stopped != nil {
+		t.end(stopped)
+	}
+	if w.coordinator.Suspended() != nil {
+		w.rest(t)
+	}
 	w.coordinator.client.poller.start()
 	return t
 }
 
-// resume returns a new Task for an epoch that was suspended, nil where there is none.
-func (w *tasks) resume(unit string, epoch int64) *Task {
+// rest suspends one task. The next good beat resumes it.
+func (w *tasks) rest(t *Task) {
 	w.mu.Lock()
-	i := slices.IndexFunc(w.resting, func(t *Task) bool { return t.ID() == unit && t.Epoch() == epoch })
+	if i := slices.Index(w.running, t); i >= 0 {
+		w.running = slices.Delete(w.running, i, i+1)
+		w.resting = append(w.resting, t)
+	}
+	w.mu.Unlock()
+	t.end(ErrSuspended)
+}
+
+// resume returns a new Task for an epoch that was suspended, nil where there is none.
+func (w *tasks) resume(unit work.Unit, epoch int64) (*Task, error) {
+	t, err := w.unrest(unit, epoch)
+	if t == nil {
+		return nil, err
+	}
+	defer w.started(t.intent())
+	return w.run(&Task{coordinator: t.coordinator, held: t.held, turn: t.turn, calls: t.calls, inherited: t.inherited}), nil
+}
+
+func (w *tasks) unrest(unit work.Unit, epoch int64) (*Task, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.resting, func(t *Task) bool { return t.ID() == unit.ID && t.Epoch() == epoch })
 	if i < 0 {
-		w.mu.Unlock()
-		return nil
+		return nil, nil
 	}
 	t := w.resting[i]
+	if t.held.Unit != unit {
+		return nil, errAnotherPayload
+	}
 	w.resting = slices.Delete(w.resting, i, i+1)
-	w.mu.Unlock()
-	return w.run(&Task{coordinator: t.coordinator, held: t.held, turn: t.turn, inherited: t.inherited})
+	w.starting = append(w.starting, t.intent())
+	return t, nil
 }
 
 func (w *tasks) forget(t *Task) {
@@ -139,26 +183,42 @@ func (w *tasks) resumeAll() {
 	w.mu.Unlock()
 	for _, t := range resting {
 		if t.inherited {
-			if again := w.resume(t.ID(), t.Epoch()); again != nil {
+			if again, _ := w.resume(t.held.Unit, t.Epoch()); again != nil {
 				w.handle(again)
 			}
 		}
 	}
 }
 
-// handle runs the handler for t in a goroutine that Leave joins.
+// handle runs the handler for t in a goroutine that Leave joins, so it begins none that Leave did not end. What is
+// suspended comes again when it is resumed, after the call before it has returned: both have the same fencing token (X1).
 func (w *tasks) handle(t *Task) {
 	w.mu.Lock()
+	if w.stopped != nil || t.ctx.Err() != nil {
+		w.mu.Unlock()
+		return
+	}
 	h := w.handler
 	w.handlers.Add(1)
 	w.mu.Unlock()
 	go func() {
 		defer w.handlers.Done()
-		c := w.coordinator.client
-		if err := h(t.ctx, t); err != nil && t.ctx.Err() == nil {
-			c.emit(WorkFailed{Unit: t.ID(), Epoch: t.Epoch(), Owner: w.coordinator.id, Err: err})
-		}
+		t.handle(h)
 	}()
+}
+
+// handle calls h when it is t's turn, if t has not ended by then.
+func (t *Task) handle(h TaskHandler) {
+	if takeTurn(t.ctx, t.calls) != nil {
+		return
+	}
+	defer func() { <-t.calls }()
+	if t.ctx.Err() != nil { // both at once
+		return
+	}
+	err := errVanished
+	defer func() { t.failed(err) }()
+	err = t.call(h)
 }
 
 // questions are what a poll asks for this coordinator's work: whether it inherits, and whether it is still the owner.
@@ -202,118 +262,55 @@ func (t *Task) check() {
 	}
 }
 
-// polled takes in the counter of the intent list.
-func (w *tasks) polled(value []byte) {
-	tail := int64(0)
-	if value != nil {
-		tail, _ = ticketlog.ParseTail(value, w.list.TailKey())
-	}
-	w.scanIf(func() bool { return !w.list.Idle(tail) })
-}
-
-// polledOpen takes in the counter of the units without an owner; the board is looked at only where there are any.
-func (w *tasks) polledOpen(value []byte) {
-	w.mu.Lock()
-	w.opened = value != nil
-	room := w.opened && w.room() > 0
-	w.mu.Unlock()
-	w.scanIf(func() bool { return room })
-}
-
-func (w *tasks) room() int { return w.claiming - len(w.running) - len(w.resting) }
-
-// scanIf finds what has become mine and has it handled. If a scan is under way, the next poll does it.
-func (w *tasks) scanIf(worth func() bool) {
-	select {
-	case w.scans <- struct{}{}:
-		defer func() { <-w.scans }()
-	default:
-		return
-	}
-	if worth() {
-		w.scan(w.coordinator.life)
-	}
-}
-
-func (w *tasks) scan(ctx context.Context) {
-	runnable, aside, err := w.list.Scan(ctx)
-	w.report(aside, err)
-	for _, i := range runnable {
-		w.inherit(ctx, i)
-	}
-	w.claimOpen(ctx)
-}
-
-func (w *tasks) inherit(ctx context.Context, i work.Intent) {
-	t, err := w.begin(ctx, i, true)
-	switch {
-	case err == nil:
-		w.handle(t)
-	case !errors.Is(err, work.ErrFenced):
-		w.report([]work.Malformed{{Unit: i.Unit.ID, Key: w.coordinator.client.space.Unit(i.Unit.ID, i.Unit.Digest), Err: err}}, nil)
-	}
-}
-
-// claimOpen claims units that nobody has owned yet, as many as there is room for.
-func (w *tasks) claimOpen(ctx context.Context) {
-	w.mu.Lock()
-	room, opened := w.room(), w.opened
-	w.mu.Unlock()
-	if room <= 0 || !opened {
-		return
-	}
-	units, aside, err := w.open.Read(ctx)
-	w.report(aside, err)
-	for _, u := range units {
-		if room <= 0 || ctx.Err() != nil {
-			return
-		}
-		if i, err := w.claimNow(ctx, u, 0); err == nil {
-			room--
-			w.inherit(ctx, i)
-		}
-	}
-}
-
-func (w *tasks) report(aside []work.Malformed, err error) {
-	w.coordinator.client.setAside(aside)
-	if err != nil {
-		w.coordinator.client.emit(StoreFailed{err})
-	}
-}
-
-func (c *Client) setAside(all []work.Malformed) {
-	for _, m := range all {
-		c.emit(WorkSetAside{Unit: m.Unit, Key: m.Key, Err: m.Err})
-	}
-}
-
-// refresh keeps alive what I own or may come to own, once a day or more often.
+// refresh keeps alive what I own or may come to own, once a day or more often: first that I own it, for a task whose turn
+// does not end holds up what follows (X1).
 func (w *tasks) refresh(ctx context.Context) error {
+	err := w.refreshList(ctx)
 	w.mu.Lock()
 	all := slices.Concat(w.running, w.resting)
 	w.mu.Unlock()
 	for _, t := range all {
-		t.turn <- struct{}{}
-		err := t.held.Refresh(ctx)
-		t.leave()
-		if err != nil {
-			return err
-		}
+		err = errors.Join(err, t.refresh(ctx))
 	}
-	w.scans <- struct{}{}
+	return err
+}
+
+func (w *tasks) refreshList(ctx context.Context) error {
+	if err := takeTurn(ctx, w.scans); err != nil {
+		return err
+	}
 	defer func() { <-w.scans }()
-	return w.list.Refresh(ctx)
+	return errors.Join(w.list.Refresh(ctx), w.refreshOpen(ctx))
+}
+
+// refreshOpen keeps alive what I will claim when I have room.
+func (w *tasks) refreshOpen(ctx context.Context) error {
+	w.mu.Lock()
+	claiming := w.claiming > 0 && w.opened
+	w.mu.Unlock()
+	if !claiming {
+		return nil
+	}
+	aside, err := w.open.Refresh(ctx)
+	w.report(aside, nil)
+	return err
 }
 
 // heirStatus is the heartbeat's status of one who takes work over: "heir" and how many units it has.
 func heirStatus(load int) string { return "heir:" + strconv.Itoa(load) }
 
-// stop ends every task and joins the handlers, unless ctx ends before they return.
+func (w *tasks) stops() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stopped != nil
+}
+
+// stop ends every task and joins the handlers, unless ctx ends before they return. What comes meanwhile is not begun: it
+// stays in the list, from which it is handed over once our end is decided (I1).
 func (w *tasks) stop(ctx context.Context, cause error) error {
 	w.mu.Lock()
 	running := slices.Clone(w.running)
-	w.claiming = 0
+	w.claiming, w.stopped = 0, cause
 	w.mu.Unlock()
 	for _, t := range running {
 		t.end(cause)

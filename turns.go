@@ -13,8 +13,9 @@ import (
 )
 
 // flushAt is how many consumed signals have the cursor written without waiting for the next poll. A flush holds up the
-// signal that comes meanwhile, so there should be less than one in a hundred that it does.
-const flushAt = 256
+// signal that comes meanwhile, so there should be far less than one in a hundred that it does: the garbage collector
+// holds up others.
+const flushAt = 512
 
 // turns gives the box to one goroutine at a time, without a lock while that one uses the store: whoever comes meanwhile
 // leaves his job and goes. It has no goroutine while there is nothing to do.
@@ -24,15 +25,18 @@ type turns struct {
 
 	mu      sync.Mutex
 	busy    bool
-	jobs    []job     // in memory only
-	spare   []job     // for the jobs of the round after this one
-	read    bool      // the store is to be read
-	flush_  bool      // the cursor is to be written
-	after   []func()  // to be run after a read that begins from now on
-	current bool      // the last read succeeded and no hint was ignored since
-	waiters []*waiter // in the order in which they came
-	alarm   alarm     // of the waiters
-	wishes  wishes    // of whoever set busy
+	jobs    []job           // in memory only
+	spare   []job           // for the jobs of the round after this one
+	read    bool            // the store is to be read
+	flush_  bool            // the cursor is to be written
+	after   []func()        // to be run after a read that begins from now on
+	current bool            // the last read succeeded and no hint was ignored since
+	waiters []*waiter       // in the order in which they came
+	alarm   alarm           // of the waiters
+	wishes  wishes          // of whoever set busy
+	closing bool            // Leave has begun: nobody serves any more
+	calls   int             // of handlers, under way
+	quiet   []chan struct{} // to be closed when there are none
 	server  *server
 	paused  map[*mailbox.Delivery]func() bool // stops the timers of what is to be delivered again
 	ended   error
@@ -66,14 +70,12 @@ func (t *turns) leave(j job) {
 	t.turn(false)
 }
 
-// pass has the store read; after, if not nil, is called when that is over. The caller may be blocked on the store.
-func (t *turns) pass(after func()) {
+// pass has the store read; after is called when that is over. The caller is blocked on the store only where it may be.
+func (t *turns) pass(after func(), mayBlock bool) {
 	t.mu.Lock()
 	t.read = true
-	if after != nil {
-		t.after = append(t.after, after)
-	}
-	t.turn(true)
+	t.after = append(t.after, after)
+	t.turn(mayBlock)
 }
 
 // turn is called with the lock held and returns without it. It does what there is to do, unless somebody is at it.
@@ -211,7 +213,7 @@ func (t *turns) listen() {
 }
 
 func (w *wishes) match(s *envelope.Signal) bool {
-	return w.server != nil || slices.ContainsFunc(w.waiters, func(w *waiter) bool { return w.matches(s) })
+	return w.server != nil && w.server.matches(s) || slices.ContainsFunc(w.waiters, func(w *waiter) bool { return w.matches(s) })
 }
 
 // hand gives d to the first matching wait, or else to the handler, if they still want it. S4: the ACK follows that.
@@ -222,29 +224,13 @@ func (t *turns) hand(d *mailbox.Delivery) bool {
 func (t *turns) handToWait(d *mailbox.Delivery) bool {
 	for _, w := range t.wishes.waiters {
 		if w.matches(d.Signal) && t.withdraw(w) {
-			w.result <- outcomeOf{signal: public(d)}
+			w.give(outcomeOf{signal: public(d)})
 			t.coordinator.handedOver(d)
 			t.coordinator.acknowledge(d, nil, nil)
 			return true
 		}
 	}
 	return false
-}
-
-func (t *turns) handToServer(d *mailbox.Delivery) bool {
-	s := t.wishes.server
-	t.mu.Lock()
-	if s == nil || t.server != s {
-		t.mu.Unlock()
-		return false
-	}
-	s.busy++
-	s.running.Add(1)
-	t.mu.Unlock()
-	if !t.coordinator.client.run(func() { s.handle(d) }) {
-		s.running.Done() // closed: it is not acknowledged, so the next incarnation gets it
-	}
-	return true
 }
 
 // hint takes in what another process says it has written.
@@ -384,7 +370,7 @@ func (t *turns) abandon(cause error) {
 		stop() // W6
 	}
 	for _, w := range waiters {
-		w.result <- outcomeOf{err: cause}
+		w.give(outcomeOf{err: cause})
 	}
 }
 

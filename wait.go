@@ -45,6 +45,7 @@ type options struct {
 	replyTo, trace string
 	claiming       int
 	workers        int
+	once           bool
 	legacy         bool
 	round          *roundOptions // nil outside of rounds
 }
@@ -64,10 +65,10 @@ func (o *options) apply(opts []Option) {
 	}
 }
 
-// OfType has Wait take signals of these types only. Without it, any.
+// OfType has Wait or Serve take signals of these types only. Without it, any.
 func OfType(types ...string) Option { return func(o *options) { o.types = append(o.types, types...) } }
 
-// From has Wait take signals from these coordinators only. Without it, from anybody.
+// From has Wait or Serve take signals from these coordinators only. Without it, from anybody.
 func From(ids ...string) Option { return func(o *options) { o.senders = append(o.senders, ids...) } }
 
 // Within bounds a Wait or Send, by Config.Clock. Without it, Config.Timeout does. Zero or less is over at once.
@@ -83,7 +84,8 @@ func (o *options) bound(byDefault time.Duration) time.Duration {
 // waiter is one blocked Wait. All but result is guarded by turns.mu.
 type waiter struct {
 	options
-	result   chan outcomeOf // one, buffered
+	outcome  outcomeOf
+	done     chan struct{} // one, buffered: outcome is there
 	timeout  time.Duration
 	end      time.Time // when it times out; zero: not by the alarm
 	over     bool      // it is timing out
@@ -95,9 +97,15 @@ type outcomeOf struct {
 	err    error
 }
 
-func (w *waiter) matches(s *envelope.Signal) bool {
-	return (len(w.types) == 0 || slices.Contains(w.types, s.Type)) &&
-		(len(w.senders) == 0 || slices.Contains(w.senders, s.Sender))
+// give ends w. W1: whoever took it off the list calls it, so it is called once.
+func (w *waiter) give(o outcomeOf) {
+	w.outcome = o
+	w.done <- struct{}{}
+}
+
+func (o *options) matches(s *envelope.Signal) bool {
+	return (len(o.types) == 0 || slices.Contains(o.types, s.Type)) &&
+		(len(o.senders) == 0 || slices.Contains(o.senders, s.Sender))
 }
 
 // waits numbers the waits of this process, for those who observe several Clients.
@@ -129,7 +137,7 @@ func (a *Coordinator) wait(ctx context.Context, w *waiter) (*Signal, error) {
 	}
 	a.turns.enlist(w)
 	if w.timeout <= 0 {
-		a.turns.expire(w) // at once: a fake clock may not move any more
+		a.turns.expire(false, w) // at once: a fake clock may not move any more
 	}
 	a.client.poller.start()
 	r := a.turns.await(ctx, w)
@@ -137,20 +145,21 @@ func (a *Coordinator) wait(ctx context.Context, w *waiter) (*Signal, error) {
 }
 
 // TryWait returns what is there now: the first fitting signal of the mailbox, or false. It reads the store once and
-// does not wait. False may also mean that the store did not answer or that this incarnation has ended.
+// does not wait. False, which consumes nothing, may also mean that ctx ended first, that the store did not answer, or that
+// this incarnation has ended.
 func (a *Coordinator) TryWait(ctx context.Context, opts ...Option) (*Signal, bool) {
 	if ctx.Err() != nil {
 		return nil, false
 	}
 	w := newWaiter(opts)
 	a.turns.enlist(w)
-	a.turns.expire(w)
+	a.turns.expire(false, w)
 	r := a.turns.await(ctx, w)
 	return r.signal, r.err == nil
 }
 
 func newWaiter(opts []Option) *waiter {
-	w := &waiter{result: make(chan outcomeOf, 1)}
+	w := &waiter{done: make(chan struct{}, 1)}
 	w.apply(opts)
 	return w
 }
@@ -160,7 +169,7 @@ func (t *turns) enlist(w *waiter) {
 	t.mu.Lock()
 	if ended := t.ended; ended != nil {
 		t.mu.Unlock()
-		w.result <- outcomeOf{err: fmt.Errorf("%s: %w", t.coordinator.id, ended)}
+		w.give(outcomeOf{err: fmt.Errorf("%s: %w", t.coordinator.id, ended)})
 		return
 	}
 	t.waiters = append(t.waiters, w)
@@ -176,14 +185,14 @@ func (t *turns) enlist(w *waiter) {
 // could not be withdrawn, it has its outcome.
 func (t *turns) await(ctx context.Context, w *waiter) outcomeOf {
 	select {
-	case r := <-w.result:
-		return r
+	case <-w.done:
 	case <-ctx.Done():
 		if t.withdraw(w) {
 			return outcomeOf{err: context.Cause(ctx)}
 		}
-		return <-w.result
+		<-w.done
 	}
+	return w.outcome
 }
 
 // withdraw takes w off the list; false if it was given its outcome already.
@@ -203,7 +212,7 @@ func (t *turns) withdraw(w *waiter) bool {
 // ring ends those whose time is over.
 func (t *turns) ring() {
 	if over := t.overdue(t.coordinator.client.Clock.Now()); len(over) > 0 {
-		t.expire(over...)
+		t.expire(true, over...)
 	}
 }
 
@@ -225,8 +234,9 @@ func (t *turns) overdue(now time.Time) (over []*waiter) {
 	return over
 }
 
-// expire ends waits at their timeout. W3: what is visible now is still returned, so the store is read once more.
-func (t *turns) expire(over ...*waiter) {
+// expire ends waits at their timeout. W3: what is visible now is still returned, so the store is read once more: by the
+// caller where it may block, but not by one whose context may end meanwhile.
+func (t *turns) expire(mayBlock bool, over ...*waiter) {
 	c := t.coordinator.client
 	if !c.enter() {
 		return // Close has ended them
@@ -235,10 +245,10 @@ func (t *turns) expire(over ...*waiter) {
 	t.pass(func() {
 		for _, w := range over {
 			if t.withdraw(w) {
-				w.result <- outcomeOf{err: timedOut(t.coordinator.id, w.timeout, w.answered)}
+				w.give(outcomeOf{err: timedOut(t.coordinator.id, w.timeout, w.answered)})
 			}
 		}
-	})
+	}, mayBlock)
 }
 
 func timedOut(id string, within time.Duration, answered bool) error {

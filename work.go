@@ -13,7 +13,7 @@ import (
 type Work struct {
 	// ID matches [A-Za-z0-9][A-Za-z0-9._-]{0,127}. It is not used again for another unit.
 	ID string
-	// Payload is what there is to do. It is copied.
+	// Payload is what there is to do, 1 MiB at most. It is copied.
 	Payload []byte
 	// Progress, if positive, is how long the owner may go without a Checkpoint or a Touch before the unit is given to
 	// somebody else although its owner beats: after the last one, not before Progress and not later than Progress and
@@ -22,12 +22,27 @@ type Work struct {
 	Progress time.Duration
 }
 
+// mostData bounds a unit's payload, checkpoint or result, in bytes: each travels in one write, and waits for weeks.
+const mostData = 1 << 20
+
+func (w Work) check() error {
+	return errors.Join(checkID("unit", w.ID), checkData("payload", w.Payload))
+}
+
+func checkData(what string, data []byte) error {
+	if len(data) > mostData {
+		return fmt.Errorf("%w: a %s of %d bytes, and %d are allowed", ErrTooLarge, what, len(data), mostData)
+	}
+	return nil
+}
+
 // Task is one epoch of a unit of work, in the hands of this coordinator. Its methods may be called concurrently; they
 // take turns.
 type Task struct {
 	coordinator *Coordinator
 	held        *work.Held
 	turn        chan struct{} // one at a time uses held, which outlives a suspension
+	calls       chan struct{} // so does this: one call of the handler at a time
 	inherited   bool          // it came by OnTakeOver
 
 	ctx context.Context
@@ -59,21 +74,24 @@ func (t *Task) LastCheckpoint(ctx context.Context) ([]byte, error) {
 // Done.
 func (t *Task) Context() context.Context { return t.ctx }
 
-// Checkpoint makes data what an heir begins with. nil means that it will. ErrFenced, ErrSuspended, ErrDone and ErrClosed
-// are final for this Task; after any other error the outcome is unknown.
+// Checkpoint makes data, 1 MiB at most, what an heir begins with. nil means that it will. ErrFenced, ErrSuspended, ErrDone
+// and ErrClosed are final for this Task. After ErrTooLarge the checkpoint before stands; after any other error the outcome
+// is unknown.
 func (t *Task) Checkpoint(ctx context.Context, data []byte) error {
-	return t.use(ctx, "checkpoint", func(ctx context.Context) error { return t.held.Checkpoint(ctx, data) })
+	refused := checkData("checkpoint", data)
+	return t.use(ctx, "checkpoint", refused, func(ctx context.Context) error { return t.held.Checkpoint(ctx, data) })
 }
 
 // Touch says that the unit makes progress. Call it a few times per Work.Progress.
 func (t *Task) Touch(ctx context.Context) error {
-	return t.use(ctx, "touch", t.held.Touch)
+	return t.use(ctx, "touch", nil, t.held.Touch)
 }
 
-// Done ends the unit with result. nil means that this is its result, for ever. ErrFenced means that another owns it and
-// the result is void. After ErrUnavailable or the end of ctx the outcome is unknown: call it again.
+// Done ends the unit with result, 1 MiB at most. nil means that this is its result, for ever. ErrFenced means that another
+// owns it and the result is void. After ErrTooLarge the unit is still to be done. After ErrUnavailable or the end of ctx
+// the outcome is unknown: call it again.
 func (t *Task) Done(ctx context.Context, result []byte) error {
-	err := t.use(ctx, "done", func(ctx context.Context) error { return t.held.Done(ctx, result) })
+	err := t.use(ctx, "done", checkData("result", result), func(ctx context.Context) error { return t.held.Done(ctx, result) })
 	if err == nil {
 		t.finish(ErrDone)
 		c := t.coordinator.client
@@ -82,9 +100,12 @@ func (t *Task) Done(ctx context.Context, result []byte) error {
 	return err
 }
 
-// use gives held to f while this coordinator may act: not suspended (D6), not fenced.
-func (t *Task) use(ctx context.Context, what string, f func(context.Context) error) error {
-	err := t.enter(ctx)
+// use gives held to f, unless that was refused, while this coordinator may act: not suspended (D6), not fenced.
+func (t *Task) use(ctx context.Context, what string, refused error, f func(context.Context) error) error {
+	err := refused
+	if err == nil {
+		err = t.enter(ctx)
+	}
 	if err == nil {
 		err = t.coordinator.Suspended()
 		if err == nil {
@@ -108,8 +129,8 @@ func (t *Task) use(ctx context.Context, what string, f func(context.Context) err
 
 // whySuspended: others may have decided already what we were suspended for. Who cannot find out is suspended.
 func (t *Task) whySuspended(ctx context.Context) error {
-	t.end(ErrSuspended)
 	a := t.coordinator
+	a.work.rest(t)
 	if a.over.Load() {
 		return context.Cause(a.life)
 	}
@@ -141,6 +162,24 @@ func (t *Task) enter(ctx context.Context) error {
 
 func (t *Task) leave() { <-t.turn }
 
+// refresh is for a task that rests, too.
+func (t *Task) refresh(ctx context.Context) error {
+	if err := takeTurn(ctx, t.turn); err != nil {
+		return err
+	}
+	defer t.leave()
+	return t.held.Refresh(ctx)
+}
+
+func takeTurn(ctx context.Context, turn chan<- struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // finish: the epoch is over for this process.
 func (t *Task) finish(cause error) {
 	t.end(cause)
@@ -148,11 +187,12 @@ func (t *Task) finish(cause error) {
 }
 
 // Accept makes this coordinator the first owner of a unit, and returns the task. ErrTaken if the unit has another owner
-// or is done. After ErrUnavailable or the end of ctx the outcome is unknown: call it again; the unit is either accepted,
-// and then handed over when this coordinator ends, or waits for whoever accepts it next. A task that ended because this
-// coordinator was suspended is resumed by accepting the unit again.
+// or is done, or if the id is that of another unit: one with another payload or Progress. After ErrUnavailable, a
+// refusal of the store, or the end of ctx the outcome is unknown: call it again; the unit is either accepted, and then
+// handed over when this coordinator ends, or waits for whoever accepts it next. A task that ended because this coordinator
+// was suspended is resumed by accepting the unit again.
 func (a *Coordinator) Accept(ctx context.Context, w Work) (*Task, error) {
-	if err := errors.Join(checkID("unit", w.ID), a.alive(), a.Suspended()); err != nil {
+	if err := errors.Join(w.check(), a.alive(), a.Suspended()); err != nil {
 		return nil, err
 	}
 	t, err := a.accept(ctx, w)
@@ -172,8 +212,8 @@ func (a *Coordinator) accept(ctx context.Context, w Work) (*Task, error) {
 
 // claim makes me the owner of epoch e+1 and begins it.
 func (a *Coordinator) claim(ctx context.Context, unit work.Unit, e int64) (*Task, error) {
-	if t := a.work.resume(unit.ID, e+1); t != nil {
-		return t, nil
+	if t, err := a.work.resume(unit, e+1); t != nil || err != nil {
+		return t, err
 	}
 	i, err := a.work.claim(ctx, unit, e)
 	if err != nil {
@@ -181,6 +221,9 @@ func (a *Coordinator) claim(ctx context.Context, unit work.Unit, e int64) (*Task
 	}
 	return a.work.begin(ctx, i, false)
 }
+
+// errAnotherPayload: the unit that has this id is another one.
+var errAnotherPayload = fmt.Errorf("%w, with another payload or Progress", ErrTaken)
 
 func taken(d work.Decision) error {
 	if d.To != nil {
@@ -193,11 +236,12 @@ func (a *Coordinator) owner() work.Owner {
 	return work.Owner{ID: a.id, Incarnation: a.me.Incarnation}
 }
 
-// AddWork puts a unit where whoever looks for work finds it: it waits at epoch 0 until somebody claims it. nil means
-// that it does, or that it was claimed already. Adding the same unit again does no harm; ErrTaken if the id is that of
-// another unit, which somebody owns or has done.
+// AddWork puts a unit where whoever looks for work finds it: it waits at epoch 0 until somebody claims it, for thirty days
+// where nobody is there who does (Claiming), and for as long as somebody is, however busy. nil means that it waits, or that
+// it was claimed already. Adding the same unit again does no harm; ErrTaken if the id is that of another unit, which
+// somebody owns or has done.
 func (c *Client) AddWork(ctx context.Context, w Work) error {
-	if err := checkID("unit", w.ID); err != nil {
+	if err := w.check(); err != nil {
 		return err
 	}
 	if err := c.addWork(ctx, w); err != nil {
@@ -216,7 +260,7 @@ func (c *Client) addWork(ctx context.Context, w Work) error {
 	case err != nil:
 		return err
 	case found && first.Digest != unit.Digest:
-		return fmt.Errorf("%w, with another payload", ErrTaken)
+		return errAnotherPayload
 	case found:
 		return nil
 	}
@@ -224,12 +268,32 @@ func (c *Client) addWork(ctx context.Context, w Work) error {
 }
 
 // TaskHandler works on a unit that came to this coordinator. It calls t.Done, or returns with the unit still owned: then
-// nobody works on it until its Progress is over, or this coordinator ends, and it is handed over. ctx is t.Context().
+// nobody works on it until its Progress is over, or this coordinator ends, and it is handed over. A panic is an error, and
+// so is runtime.Goexit: what one unit brings about ends no process, or it would end one heir after the other. ctx is
+// t.Context().
 type TaskHandler func(ctx context.Context, t *Task) error
+
+func (t *Task) call(h TaskHandler) (err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			err = t.coordinator.broken(HandlerPanicked{Unit: t.ID()}, recover())
+		}
+	}()
+	err = h(t.ctx, t)
+	returned = true
+	return err
+}
+
+func (t *Task) failed(err error) {
+	if a := t.coordinator; err != nil && t.ctx.Err() == nil {
+		a.client.emit(WorkFailed{Unit: t.ID(), Epoch: t.Epoch(), Owner: a.id, Err: err})
+	}
+}
 
 // OnTakeOver offers this coordinator as an heir: h is called, in a goroutine of its own, for every unit that is handed
 // over to it, with its last checkpoint, and with Claiming for units that nobody has owned yet. A unit whose task ended
-// because this coordinator was suspended comes again when it has resumed. Others learn of the heir by a heartbeat, which
+// because this coordinator was suspended comes again when it has resumed and the call before has returned. Others learn of the heir by a heartbeat, which
 // is tried once before OnTakeOver returns. ErrInvalidConfig if it has a handler already.
 // Leave waits for the running handlers.
 func (a *Coordinator) OnTakeOver(h TaskHandler, opts ...Option) error {

@@ -115,3 +115,43 @@ func waitForHeir(t *testing.T, st *memstore.Store) {
 	}
 	t.Fatal("nobody offers to take over")
 }
+
+// TestWorkIsBounded: what is too large is refused before anything is written, and everything goes on as if it had not been
+// tried; what is just not too large comes back as it was.
+func TestWorkIsBounded(t *testing.T) {
+	in(t, func(t *testing.T) {
+		ctx, most, more := t.Context(), bytes.Repeat([]byte{0xfe}, 1<<20), make([]byte, 1<<20+1)
+		st := memstore.New()
+		c := openOn(t, st, coord.Config{})
+		a := join(t, c, "coord-a")
+		before := len(must(st.Keys(ctx, "")))
+		_, accept := a.Accept(ctx, coord.Work{ID: "u-1", Payload: more})
+		_, take := a.TakeEpoch(ctx, coord.Orphan{Unit: "u-1", Payload: more})
+		for name, err := range map[string]error{
+			"Accept": accept, "TakeEpoch": take, "AddWork": c.AddWork(ctx, coord.Work{ID: "u-1", Payload: more}),
+			"AssignWork": c.AssignWork(ctx, coord.Work{ID: "u-1", Payload: more}, "coord-a"),
+		} {
+			if !errors.Is(err, coord.ErrTooLarge) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if n := len(must(st.Keys(ctx, ""))); n != before {
+			t.Errorf("%d keys became %d", before, n)
+		}
+		task := must(a.Accept(ctx, coord.Work{ID: "u-1", Payload: most}))
+		if err := task.Checkpoint(ctx, most); err != nil || !bytes.Equal(task.Payload(), most) {
+			t.Error(err)
+		}
+		for name, err := range map[string]error{"Checkpoint": task.Checkpoint(ctx, more), "Done": task.Done(ctx, more)} {
+			if !errors.Is(err, coord.ErrTooLarge) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if last := must(task.LastCheckpoint(ctx)); !bytes.Equal(last, most) {
+			t.Errorf("the last checkpoint has %d bytes", len(last))
+		}
+		if err := task.Done(ctx, most); err != nil {
+			t.Error(err)
+		}
+	})
+}
