@@ -12,6 +12,9 @@
 // off. The rules of the five operations run against the driver itself, through its Batch where it has one, and through
 // store.Batch with every capability hidden. Rules of a capability run where the driver has it.
 //
+// RunProtocol plays coord's own protocol on the driver, with drawn interleavings, faults and crashes, and says which
+// promise broke and what led to it.
+//
 // Nothing here sleeps. Time passes by Instance.Advance alone, and no rule asks what happens exactly at a deadline: a key
 // has to be alive well before it and dead well after it.
 package conformance
@@ -41,7 +44,8 @@ type Instance struct {
 
 	// Advance makes d pass for every time to live in the store, and for its clock where it has the capability. It may
 	// take no notice of d in any other way: a driver on a fake clock moves the clock, one on a real server shortens
-	// the times to live of its keys by d. It is never called concurrently with operations. It is required.
+	// the times to live of its keys by d. It is never called concurrently with operations. RunProtocol calls it nearly
+	// as often as operations: on a server it had better be one trip. It is required.
 	Advance func(d time.Duration)
 
 	// Reopen returns another client of the same data, as after a restart or in another process; the first one goes on
@@ -51,6 +55,7 @@ type Instance struct {
 
 // Run proves the driver that open opens. Every check opens an instance of its own and runs as a subtest with the rule's
 // name. open is called in the subtest's goroutine, one call at a time, and may use Fatal and Cleanup of what it is given.
+// The rules are all that the protocol asks of a driver; RunProtocol shows it.
 func Run(t *testing.T, open func(testing.TB) Instance) {
 	t.Helper()
 	suite{open: open, patience: patience, modes: allModes}.run(subtests{t})
@@ -123,16 +128,21 @@ func (s suite) inspect(tb testing.TB) inventory {
 }
 
 func (s suite) probe(tb testing.TB, m mode) *probe {
-	instance := s.open(tb)
-	if instance.Store == nil || instance.Advance == nil {
-		tb.Fatal("conformance: an Instance needs a Store and an Advance")
-	}
+	instance := opened(tb, s.open)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	tb.Cleanup(cancel)
 	return &probe{
 		TB: tb, ctx: ctx, instance: instance, patience: s.patience,
 		store: m.wrap(instance.Store), caps: store.CapabilitiesOf(instance.Store),
 	}
+}
+
+func opened(tb testing.TB, open func(testing.TB) Instance) Instance {
+	instance := open(tb)
+	if instance.Store == nil || instance.Advance == nil {
+		tb.Fatal("conformance: an Instance needs a Store and an Advance")
+	}
+	return instance
 }
 
 func operationRules() []rule {

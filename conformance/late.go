@@ -1,9 +1,12 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/blocking-coordination/coord/store"
 )
 
 func hasLate(have inventory) bool { return have.caps.Late != nil }
@@ -20,6 +23,18 @@ var lateRules = []rule{
 		why:   "Late returns the members whose last count is not above the given one, the lowest first, up to the limit.",
 		needs: hasLate,
 		check: checkLate,
+	},
+	{
+		name:  "counts-name-the-last-touch",
+		why:   "Counts returns the last count of each member in the order in which they are named, and 0 for one that is not there.",
+		needs: hasLate,
+		check: checkMemberCounts,
+	},
+	{
+		name:  "batch-touches",
+		why:   "OpTouch in a batch touches like Touch, or fails with ErrUnsupported and does nothing.",
+		needs: hasLate,
+		check: checkBatchTouch,
 	},
 	{
 		name:  "drop-removes-members",
@@ -92,6 +107,41 @@ func checkLate(p *probe) {
 	p.wantLate(key("index"), 5, 100, "y", "x", "w", "z")
 }
 
+func checkMemberCounts(p *probe) {
+	p.wantCounts(key("index"), []int64{0}, "a")
+	p.touch(key("index"), hour, "a", "b")
+	p.touch(key("index"), hour, "c", "a")
+	p.wantCounts(key("index"), []int64{2, 0, 1, 2}, "c", "nobody", "b", "a")
+	p.wantCounts(key("index"), nil)
+	p.must(p.caps.Late.Drop(p.ctx, key("index"), "c"))
+	p.wantCounts(key("index"), []int64{0, 1}, "c", "b")
+}
+
+func (p *probe) wantCounts(index string, want []int64, members ...string) {
+	p.Helper()
+	got, err := p.caps.Late.Counts(p.ctx, index, members...)
+	p.must(err)
+	if !slices.Equal(got, want) {
+		p.Fatalf("Counts(%q, %q) = %d, want %d", index, members, got, want)
+	}
+}
+
+func checkBatchTouch(p *probe) {
+	for n := range int64(3) {
+		got := p.batch(store.IncrOp(key("n")), store.TouchOp(key("index"), hour, "a", "b"), store.IncrOp(key("n")))
+		if got[0].Err != nil || got[2].Err != nil {
+			p.Fatalf("beside a touch: %v, %v", got[0].Err, got[2].Err)
+		}
+		if errors.Is(got[1].Err, errors.ErrUnsupported) {
+			n = -1 // nothing happened
+		} else {
+			p.must(got[1].Err)
+		}
+		p.wantCount(key("index"), n+1)
+		p.wantCounts(key("index"), []int64{n + 1, n + 1}, "a", "b")
+	}
+}
+
 func checkDrop(p *probe) {
 	for _, member := range []string{"a", "b", "c", "d"} {
 		p.touch(key("index"), hour, member)
@@ -140,6 +190,8 @@ func checkLateContext(p *probe) {
 	p.wantEnded("Touch", p.caps.Late.Touch(ctx, key("index"), hour, "a"))
 	_, err := p.caps.Late.Count(ctx, key("index"))
 	p.wantEnded("Count", err)
+	_, err = p.caps.Late.Counts(ctx, key("index"), "a")
+	p.wantEnded("Counts", err)
 	_, err = p.caps.Late.Late(ctx, key("index"), 1, 1)
 	p.wantEnded("Late", err)
 	p.wantEnded("Drop", p.caps.Late.Drop(ctx, key("index"), "a"))

@@ -14,9 +14,10 @@ import (
 // late is a LateIndex whose methods a mutant replaces.
 type late struct {
 	*memstore.Store
-	touchFunc func(ctx context.Context, index string, ttl time.Duration, members ...string) error
-	lateFunc  func(ctx context.Context, index string, count int64, limit int) ([]string, error)
-	dropFunc  func(ctx context.Context, index string, members ...string) error
+	touchFunc  func(ctx context.Context, index string, ttl time.Duration, members ...string) error
+	lateFunc   func(ctx context.Context, index string, count int64, limit int) ([]string, error)
+	countsFunc func(ctx context.Context, index string, members ...string) ([]int64, error)
+	dropFunc   func(ctx context.Context, index string, members ...string) error
 }
 
 func (l *late) Touch(ctx context.Context, index string, ttl time.Duration, members ...string) error {
@@ -27,13 +28,17 @@ func (l *late) Late(ctx context.Context, index string, count int64, limit int) (
 	return l.lateFunc(ctx, index, count, limit)
 }
 
+func (l *late) Counts(ctx context.Context, index string, members ...string) ([]int64, error) {
+	return l.countsFunc(ctx, index, members...)
+}
+
 func (l *late) Drop(ctx context.Context, index string, members ...string) error {
 	return l.dropFunc(ctx, index, members...)
 }
 
 func withLate(mutate func(l *late)) func(*broken) {
 	return func(b *broken) {
-		l := &late{b.good, b.good.Touch, b.good.Late, b.good.Drop}
+		l := &late{b.good, b.good.Touch, b.good.Late, b.good.Counts, b.good.Drop}
 		mutate(l)
 		b.change(func(c *store.Capabilities) { c.Late = l })
 	}
@@ -65,6 +70,15 @@ var lateMutants = []mutant{
 			return l.Store.Late(ctx, index, count-1, limit)
 		}
 	})},
+	{"who is not there is left out", "counts-name-the-last-touch", withLate(func(l *late) {
+		l.countsFunc = func(ctx context.Context, index string, members ...string) ([]int64, error) {
+			counts, err := l.Store.Counts(ctx, index, members...)
+			return slices.DeleteFunc(counts, func(n int64) bool { return n == 0 }), err
+		}
+	})},
+	{"a batch leaves touches out", "batch-touches", func(b *broken) {
+		b.change(func(c *store.Capabilities) { c.Batch = untouched{b.good} })
+	}},
 	{"Drop drops nobody", "drop-removes-members", withLate(func(l *late) {
 		l.dropFunc = func(context.Context, string, ...string) error { return nil }
 	})},
@@ -101,4 +115,17 @@ var lateMutants = []mutant{
 			return l.Store.Drop(context.WithoutCancel(ctx), index, members...)
 		}
 	})},
+}
+
+// untouched does batches without their touches.
+type untouched struct{ store.Batcher }
+
+func (u untouched) Batch(ctx context.Context, ops []store.Op) []store.Result {
+	ops = slices.Clone(ops)
+	for i := range ops {
+		if ops[i].Kind == store.OpTouch {
+			ops[i] = store.PublishOp("nobody", nil)
+		}
+	}
+	return u.Batcher.Batch(ctx, ops)
 }

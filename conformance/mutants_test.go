@@ -82,6 +82,7 @@ func TestMutantsAreFoundOut(t *testing.T) {
 			if !strings.Contains(log, bare(m.rule)) || strings.Contains(log, "panic") {
 				t.Errorf("the failure does not name the rule, or is a panic:\n%s", log)
 			}
+			t.Logf("counted 1 mutants\n%s", log)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/blocking-coordination/coord/store/redisstore"
 )
 
 const (
@@ -125,26 +122,22 @@ func startRedis() (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	stop = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-	url = "redis://" + addr.String() + "/0"
-	if err := awaitRedis(url); err != nil {
+	if err := awaitRedis(addr.String()); err != nil {
 		stop()
 		return "", nil, err
 	}
-	return url, stop, nil
+	return "redis://" + addr.String() + "/0", stop, nil
 }
 
-func awaitRedis(url string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	st, err := redisstore.Open(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer st.Close()
-	for {
-		if err = st.Ping(ctx); err == nil || ctx.Err() != nil {
-			return err
+// awaitRedis knocks until somebody opens.
+func awaitRedis(addr string) error {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			return conn.Close()
 		}
-		time.Sleep(50 * time.Millisecond)
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the redis-server did not begin: %w", err)
+		}
 	}
 }
