@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var pure = []string{"agree", "detect", "keys", "mailbox", "ticketlog", "work"}
+var pure = []string{"agree", "detect", "keys", "mailbox", "round", "ticketlog", "work"}
 
 var impureImports = map[string]bool{
 	"sync": true, "sync/atomic": true, "math/rand": true, "math/rand/v2": true, "crypto/rand": true, "maps": true,

@@ -16,6 +16,7 @@ type Proxy struct {
 	lose     atomic.Bool
 	cutting  atomic.Bool
 	lost     atomic.Int64
+	held     sync.RWMutex // locked while requests are held back
 	all      sync.WaitGroup
 
 	mu    sync.Mutex
@@ -47,6 +48,13 @@ func (p *Proxy) LoseAnswers(on bool) { p.lose.Store(on) }
 
 // CutNextAnswer makes the proxy close a connection in place of forwarding the next answer; later ones pass.
 func (p *Proxy) CutNextAnswer() { p.cutting.Store(true) }
+
+// Hold keeps back what clients send from now on, until Release: then it reaches the server, also where its client has
+// given up meanwhile.
+func (p *Proxy) Hold() { p.held.Lock() }
+
+// Release undoes Hold, and must follow it.
+func (p *Proxy) Release() { p.held.Unlock() }
 
 // Lost counts the answers that were swallowed or cut off, in reads from the server.
 func (p *Proxy) Lost() int64 { return p.lost.Load() }
@@ -94,7 +102,14 @@ func (p *Proxy) serve(client net.Conn) {
 	}
 	defer p.drop(server)
 	p.all.Go(func() { p.pump(client, server, p.answer) })
-	p.pump(server, client, func(dst net.Conn, b []byte) error { _, err := dst.Write(b); return err })
+	p.pump(server, client, p.ask)
+}
+
+func (p *Proxy) ask(dst net.Conn, b []byte) error {
+	p.held.RLock()
+	defer p.held.RUnlock()
+	_, err := dst.Write(b)
+	return err
 }
 
 func (p *Proxy) answer(dst net.Conn, b []byte) error {
