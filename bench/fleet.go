@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,19 +24,23 @@ func (r *run) fleets() error {
 }
 
 func (r *run) watchFleet(n int) error {
-	before, goroutines := settledMemory(), runtime.NumGoroutine()
 	p, err := open(r.server.url(), coord.Config{Namespace: fmt.Sprint("fleet", n)}, nil)
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	if err := joinAll(r.ctx, p.client, n); err != nil {
+	if n < r.fleet[len(r.fleet)-1] {
+		defer p.close() // the last one ends with the program: it would take as many decisions to leave
+	}
+	if err := joinAll(r.ctx, p.client, "first", 64); err != nil { // what a process has once is there by now
 		return err
 	}
-	each := (settledMemory() - before) / float64(n)
+	before, goroutines := settledMemory().sum(), runtime.NumGoroutine()
+	if err := joinAll(r.ctx, p.client, "member", n); err != nil {
+		return err
+	}
+	each := (settledMemory().sum() - before) / float64(n)
 	more := float64(runtime.NumGoroutine()-goroutines) / float64(n)
-	load := r.loadFor(r.window)
-	r.judgeFleet(n, load, each, more)
+	r.judgeFleet(n, r.load(), each, more)
 	return r.besideFleet(n)
 }
 
@@ -51,13 +57,13 @@ func (r *run) judgeFleet(n int, load, each, goroutines float64) {
 	r.report.atMost(what+"goroutines each while idle", goroutines, 0.01, 0.01)
 }
 
-func joinAll(ctx context.Context, c *coord.Client, n int) error {
+func joinAll(ctx context.Context, c *coord.Client, name string, n int) error {
 	var group sync.WaitGroup
 	errs := make([]error, 64)
 	for w := range errs {
 		group.Go(func() {
 			for i := w; i < n && errs[w] == nil; i += len(errs) {
-				_, errs[w] = c.Join(ctx, fmt.Sprint("member-", i))
+				errs[w] = join(ctx, c, fmt.Sprint(name, "-", i))
 			}
 		})
 	}
@@ -70,12 +76,36 @@ func joinAll(ctx context.Context, c *coord.Client, n int) error {
 	return nil
 }
 
-// loadFor is the server's share of a core, over whole beats.
+// join tries a few times: a machine that is busy with something else may leave an operation without an answer.
+func join(ctx context.Context, c *coord.Client, id string) (err error) {
+	for range 3 {
+		if _, err = c.Join(ctx, id); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// load is the server's share of a core while the fleet does nothing but beat: the median of windows of one beat each,
+// in a full run after one in which the server does what joining has left it to do. NaN where the run's time is over.
+func (r *run) load() float64 {
+	if !r.quick {
+		r.loadFor(coord.DefaultPolicy().Beat)
+	}
+	all := make([]float64, r.windows)
+	for i := range all {
+		all[i] = r.loadFor(coord.DefaultPolicy().Beat)
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
 func (r *run) loadFor(d time.Duration) float64 {
 	used, began := r.server.cpu(), time.Now()
 	select {
 	case <-time.After(d):
 	case <-r.ctx.Done():
+		return math.NaN()
 	}
 	return (r.server.cpu() - used) / time.Since(began).Seconds()
 }

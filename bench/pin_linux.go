@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -50,4 +51,18 @@ func oneOf(core int) (*unix.CPUSet, error) {
 		one.Set(core)
 	}
 	return &one, nil
+}
+
+// unpin gives all cores to the threads that a child of ours has, and so to those that they make.
+func unpin(pid int) {
+	var all unix.CPUSet
+	for i := range len(all) * 64 {
+		all.Set(i)
+	}
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, t := range threads {
+		if id, err := strconv.Atoi(t.Name()); err == nil {
+			_ = unix.SchedSetaffinity(id, &all)
+		}
+	}
 }

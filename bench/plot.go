@@ -42,11 +42,16 @@ func plotted(all []*contender) string {
 	return b.String()
 }
 
-func grid(b *strings.Builder) {
+// rows are the lines of equal latency.
+func rows(b *strings.Builder) {
 	for ns := fewest; ns <= most; ns *= 10 {
 		fmt.Fprintf(b, `<path d="M%g %gH%g" stroke="#ddd"/><text x="%g" y="%g" text-anchor="end">%v</text>`+"\n",
 			left, yOf(ns), plotWidth-right, left-6, yOf(ns)+4, time.Duration(ns))
 	}
+}
+
+func grid(b *strings.Builder) {
+	rows(b)
 	for _, q := range []float64{0, 50, 90, 99, 99.9} {
 		fmt.Fprintf(b, `<path d="M%.1f %gV%g" stroke="#ddd"/><text x="%.1f" y="%g" text-anchor="middle">%g %%</text>`+"\n",
 			xOf(q), top, plotHeight-bottom, xOf(q), plotHeight-bottom+18, q)
@@ -54,15 +59,20 @@ func grid(b *strings.Builder) {
 }
 
 func curve(b *strings.Builder, c *contender, n int) {
-	colour := colours[n%len(colours)]
 	points := make([]string, len(percentiles))
 	for i, q := range percentiles {
 		points[i] = fmt.Sprintf("%.1f,%.1f", xOf(q), yOf(float64(quantile(c.all, q))))
 	}
+	drawn(b, points, c.name, n)
+}
+
+// drawn is the n-th line, and its name beside it.
+func drawn(b *strings.Builder, points []string, name string, n int) {
+	colour := colours[n%len(colours)]
 	fmt.Fprintf(b, `<polyline fill="none" stroke="%s" stroke-width="1.8" points="%s"/>`+"\n", colour, strings.Join(points, " "))
 	y := top + 20*float64(n) + 10
 	fmt.Fprintf(b, `<path d="M%g %gh22" stroke="%s" stroke-width="3"/><text x="%g" y="%g">%s</text>`+"\n",
-		plotWidth-right+14, y, colour, plotWidth-right+42, y+4, c.name)
+		plotWidth-right+14, y, colour, plotWidth-right+42, y+4, name)
 }
 
 func xOf(percentile float64) float64 {

@@ -64,6 +64,12 @@ func (r *report) notMeasured(what string, bar float64, why string) {
 	r.rows = append(r.rows, row{Row: what, Bar: &bar, Pass: &no, Note: "not measured: " + why, sign: "≤"})
 }
 
+// broken says that a phase ended early: its rows that are missing count as one that failed.
+func (r *report) broken(phase string, err error) {
+	no := false
+	r.rows = append(r.rows, row{Row: phase, Pass: &no, Note: "not measured to its end: " + err.Error()})
+}
+
 func (r *report) write(p plan) error {
 	fmt.Print(r.text())
 	if p.json != "" {
@@ -75,8 +81,13 @@ func (r *report) write(p plan) error {
 			return err
 		}
 	}
-	if p.plot != "" {
-		return os.WriteFile(p.plot, []byte(plotted(r.contenders)), 0o644)
+	for _, file := range [][2]string{{p.plot, plotted(r.contenders)}, {p.growth, grown(r.contenders)}, {p.table, r.text()}} {
+		if file[0] == "" {
+			continue
+		}
+		if err := os.WriteFile(file[0], []byte(file[1]), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
 }

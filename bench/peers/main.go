@@ -4,8 +4,8 @@
 //
 //	cd bench/peers && go run .
 //
-// It starts a redis-server and a nats-server of its own, or uses the NATS server at 127.0.0.1:4222, and says what is
-// missing. To pin everything to one core, start it with taskset.
+// It starts a redis-server, a nats-server and an etcd of its own, or uses the NATS server at 127.0.0.1:4222, and says what
+// is missing. To pin everything to one core, start it with taskset.
 package main
 
 import (
@@ -14,7 +14,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,6 +39,7 @@ type ping func(ctx context.Context) error
 type env struct {
 	redis string // host:port
 	nats  string // URL; empty: there is none
+	etcd  string // the same
 }
 
 func (e env) client() *redis.Client { return redis.NewClient(&redis.Options{Addr: e.redis}) }
@@ -47,20 +51,21 @@ func main() {
 	rounds := flag.Int("rounds", 7, "how often everybody takes a turn")
 	slice := flag.Duration("slice", 400*time.Millisecond, "how long a turn is")
 	flag.Parse()
-	if err := measure(*rounds, *slice); err != nil {
+	runtime.LockOSThread() // what ends the servers with this program is bound to the thread that starts them
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := measure(ctx, *rounds, *slice); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
-func measure(rounds int, slice time.Duration) error {
+func measure(ctx context.Context, rounds int, slice time.Duration) error {
 	e, stop, err := startServers()
 	defer stop()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	peers, closeAll := opened(e)
 	defer closeAll()
 	for round := range rounds {

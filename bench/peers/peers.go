@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -34,7 +32,7 @@ func everybody() []*peer {
 		{name: "rueidislock, hand-over of a lock", note: "a lock, no message", open: rueidisLock},
 		{name: "redsync, hand-over of a lock", note: "a lock, no message; polls", open: redsyncLock},
 		{name: "asynq, a task there and one back", note: "durable; polls", open: tasks},
-		{name: "etcd, put and watch", note: "", open: etcd},
+		{name: "etcd, put and watch", note: "durable; to acknowledge is another put", open: etcdWatch},
 	}
 }
 
@@ -318,11 +316,4 @@ func tasks(e env) (ping, func(), error) {
 			return ctx.Err()
 		}
 	}, func() { a.Shutdown(); b.Shutdown(); _ = client.Close() }, err
-}
-
-func etcd(env) (ping, func(), error) {
-	if _, err := exec.LookPath("etcd"); err != nil {
-		return nil, nil, fmt.Errorf("%w: there is no etcd on PATH", errMissing)
-	}
-	return nil, nil, fmt.Errorf("%w: %s", errMissing, strings.TrimSpace("etcd is on PATH, but its client is not among the dependencies"))
 }

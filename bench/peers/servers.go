@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -24,6 +25,7 @@ func startServers() (e env, stop func(), err error) {
 	}
 	launch := func(addr, name string, args ...string) error {
 		cmd := exec.Command(name, args...)
+		cmd.SysProcAttr = dieWithParent()
 		if err := cmd.Start(); err != nil {
 			return err
 		}
@@ -42,7 +44,26 @@ func startServers() (e env, stop func(), err error) {
 	} else if awaitPort("127.0.0.1:4222") == nil {
 		e.nats = "nats://127.0.0.1:4222"
 	}
+	if e.etcd, err = startEtcd(launch, dir); err != nil {
+		fmt.Fprintln(os.Stderr, "etcd:", err)
+	}
 	return e, stop, nil
+}
+
+// startEtcd returns the URL of a cluster of one; empty where there is no etcd.
+func startEtcd(launch func(addr, name string, args ...string) error, dir string) (string, error) {
+	if _, err := exec.LookPath("etcd"); err != nil {
+		return "", nil
+	}
+	addr := freeAddr()
+	clients, peers := "http://"+addr, "http://"+freeAddr()
+	err := launch(addr, "etcd", "--data-dir", filepath.Join(dir, "etcd"), "--listen-client-urls", clients,
+		"--advertise-client-urls", clients, "--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers,
+		"--initial-cluster", "default="+peers)
+	if err != nil {
+		return "", err
+	}
+	return clients, nil
 }
 
 func awaitPort(addr string) (err error) {
