@@ -69,11 +69,7 @@ func (u *audit) explain(err error, last *error) error {
 	case err == nil || u.app.ctx.Err() != nil:
 		return err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, coord.ErrUnavailable):
-		line := fmt.Sprintf("%s did not answer within %s", u.app.place(), human(u.within))
-		if *last != nil {
-			line += ": " + (*last).Error()
-		}
-		return &failure{code: exitUnavailable, line: line, cause: coord.ErrUnavailable}
+		return u.app.unanswered(u.within, *last)
 	}
 	return err
 }

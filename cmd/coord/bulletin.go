@@ -1,24 +1,13 @@
 package main
 
-import (
-	"sync"
+import "github.com/blocking-coordination/coord"
 
-	"github.com/blocking-coordination/coord"
-)
-
-// bulletin prints on stdout what a monitor finds out and decides.
-type bulletin struct {
-	app *app
-	mu  sync.Mutex // events come from several goroutines
-}
+// bulletin prints on stdout what a monitor finds out and decides. Who does not read it holds up nobody.
+type bulletin struct{ app *app }
 
 // Observe implements coord.Observer.
 func (b *bulletin) Observe(e coord.Event) {
-	text, v := describe(e)
-	if v == nil {
-		return
+	if text, v := describe(e); v != nil {
+		_ = b.app.impatient().say(text, v) // there is nobody else to tell
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_ = b.app.say(text, v) // there is nobody else to tell
 }

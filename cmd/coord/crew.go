@@ -115,7 +115,7 @@ func (c *crew) work(heir *coord.Coordinator, t *coord.Task, o coord.Orphan) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(c.link.app.ctx, func() { cancel(context.Cause(c.link.app.ctx)) })()
-	job := job{app: c.link.app, line: c.command, env: []string{"COORD_ID=" + heir.ID(), "COORD_DEAD=" + o.From}}
+	job := job{app: c.link.app, line: c.command, env: []string{"COORD_SELF=" + heir.ID(), "COORD_DEAD=" + o.From}}
 	err := job.run(ctx, t)
 	if err == nil || ctx.Err() != nil {
 		return

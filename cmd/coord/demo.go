@@ -53,7 +53,7 @@ type sceneResult struct {
 // Run plays all scenes, and fails if one did not turn out as told.
 func (d *demoCmd) Run(a *app) error {
 	began := time.Now()
-	stageless := &stage{app: a, pace: d.Pace, colored: isTerminal(a.out)}
+	stageless := &stage{app: a, pace: d.Pace, colored: isTerminal(a.raw.out)}
 	stageless.tell(bold, "blocking coordination: a demonstration in memory, with a secret of its own")
 	for i, sc := range scenes {
 		if err := d.play(a, i, sc); err != nil {
@@ -70,7 +70,7 @@ func (d *demoCmd) Run(a *app) error {
 }
 
 func (d *demoCmd) play(a *app, i int, sc scene) error {
-	s := &stage{app: a, pace: d.Pace, colored: isTerminal(a.out), store: memstore.New(), secret: []byte(rand.Text() + rand.Text())}
+	s := &stage{app: a, pace: d.Pace, colored: isTerminal(a.raw.out), store: memstore.New(), secret: []byte(rand.Text() + rand.Text())}
 	s.tell(bold, fmt.Sprintf("\n%d. %s", i+1, sc.title))
 	err := sc.play(s)
 	err = errors.Join(err, s.close())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/blocking-coordination/coord"
+	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/store/redisstore"
 )
 
@@ -58,6 +59,9 @@ func (s *symptom) text() string {
 // checkSecret says how strong the secret looks, and nothing else about it.
 func (a *app) checkSecret() []redisstore.Finding {
 	ring, err := loadKeys(a.SecretFile)
+	if err == nil {
+		_, err = envelope.NewRing(a.Namespace, ring...) // as everybody makes one of it
+	}
 	if err != nil {
 		return []redisstore.Finding{{Subject: "secret", Severity: redisstore.Fail, Detail: err.Error()}}
 	}

@@ -70,13 +70,14 @@ func (a *app) fail(err error) int {
 	}
 	code := codeOf(err)
 	f, _ := errors.AsType[*failure](err)
+	out := a.lastLine()
 	switch {
 	case a.Output == "json":
-		writeJSON(a.err, map[string]any{"error": oneLine(err.Error()), "exit": code})
+		writeJSON(out, map[string]any{"error": oneLine(err.Error()), "exit": code})
 	case f != nil && f.bare:
-		fmt.Fprintln(a.err, oneLine(err.Error()))
+		fmt.Fprintln(out, oneLine(err.Error()))
 	default:
-		fmt.Fprintln(a.err, "coord: "+oneLine(err.Error()))
+		fmt.Fprintln(out, "coord: "+oneLine(err.Error()))
 	}
 	return code
 }

@@ -62,7 +62,10 @@ func TestBadUsage(t *testing.T) {
 		{"--output must be one of", "run", "--id", "a", "--output", "xml"},
 		{"--allow-unsigned needs --accept-legacy", "run", "--id", "a", "--allow-unsigned"},
 		{"policy: TTL", "run", "--id", "a", "--ttl", "1s"},
+		{"--slice needs --name", "wait", "--id", "a", "--slice", "1s"},
 		{"must be one of", "ls", "everything"},
+		{"--exec: which command", "serve", "--id", "a", "--exec", ""},
+		{"--until: 5 answers of 2 members", "gather", "--id", "a", "--round", "r", "--to", "v1,v2", "--until", "5"},
 	} {
 		u.wrong(exitUsage, c[0], c[1:]...)
 	}
@@ -95,6 +98,7 @@ func TestWrongPassword(t *testing.T) {
 		v.wrong(exitError, "access denied", "run", "--id", "b", "--timeout", "60s")
 		v.wrong(exitError, "access denied", "send", "--from", "a", "--to", "b", "--timeout", "60s")
 		v.wrong(exitError, "access denied", "ls", "--timeout", "60s")
+		v.wrong(exitError, "access denied", "monitor", "--once")
 	}
 	if took := time.Since(began); took > soon {
 		t.Errorf("it took %v", took)
@@ -116,6 +120,7 @@ func TestUnreachableStore(t *testing.T) {
 	nobody.wrong(exitUnavailable, want, "ls", "--timeout", "500")
 	nobody.wrong(exitUnavailable, want, "gc", "--timeout", "500")
 	nobody.wrong(exitUnavailable, want, "inspect", "x", "--timeout", "500")
+	nobody.wrong(exitUnavailable, "connection refused", "monitor", "--once")
 	at(t, "redis://"+redistest.BlackHole(t)).wrong(exitUnavailable, "did not answer within 1.5s", "run", "--id", "b", "--timeout", "1.5s")
 }
 

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/blocking-coordination/coord"
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/keys"
-	"github.com/blocking-coordination/coord/internal/work"
 )
 
 type gatherCmd struct {
@@ -21,8 +19,9 @@ type gatherCmd struct {
 	To      []string      `required:"" help:"Whom to ask, separated by commas; they need not run yet."`
 	Payload string        `placeholder:"TEXT|@FILE|-" help:"The question: text, a file's content, or stdin."`
 	Until   string        `default:"all" help:"How many answers are enough: all, any, or a number."`
-	Timeout time.Duration `default:"10m" help:"How long the round may take, from the first time that it is gathered."`
-	Slice   time.Duration `help:"Block for this long at most: exit code 75 means that the round is still open; run the same again."`
+	OnDeath string        `default:"skip" placeholder:"POLICY" help:"When one is declared dead before it has replied: skip (go on without it), fail (end the round), or substitute=ID,... (ask the first ID in place of the first of --to, the second in place of the second, and from the first again where there are fewer; each once). Say the same in every slice."`
+	Timeout time.Duration `default:"10m" help:"How long the round may take, from the first time that it is gathered. Exit code 0 means settled: whether there are enough answers says complete."`
+	Slice   time.Duration `help:"Block for this long at most: exit code 75 means that the round is still open; run the same again. So it does while the store does not answer, which is said; nothing is printed where nothing is known."`
 }
 
 // Validate is called by kong.
@@ -32,7 +31,36 @@ func (g *gatherCmd) Validate() error {
 		err = errors.Join(err, checkID("--to", id))
 	}
 	_, bad := g.until()
-	return errors.Join(err, bad)
+	_, wrong := g.policy()
+	return errors.Join(err, bad, wrong)
+}
+
+// policy is stable: it depends on what is said on the command line, not on who dies first.
+func (g *gatherCmd) policy() (coord.DeathPolicy, error) {
+	list, substitute := strings.CutPrefix(g.OnDeath, "substitute=")
+	switch {
+	case g.OnDeath == "skip", g.OnDeath == "":
+		return coord.Skip(), nil
+	case g.OnDeath == "fail":
+		return coord.Fail(), nil
+	case !substitute:
+		return coord.Skip(), errors.New("--on-death: want skip, fail, or substitute=ID,...")
+	}
+	ids := strings.Split(list, ",")
+	for _, id := range ids {
+		if err := keys.CheckID(id); err != nil {
+			return coord.Skip(), fmt.Errorf("--on-death: %w", err)
+		}
+	}
+	return coord.Substitute(func(id string) string { return g.substitute(ids, id) }), nil
+}
+
+// substitute is who of ids stands in for id.
+func (g *gatherCmd) substitute(ids []string, id string) string {
+	if i := slices.Index(g.To, id); i >= 0 {
+		return ids[i%len(ids)]
+	}
+	return "" // a substitute has none
 }
 
 func (g *gatherCmd) until() (coord.Condition, error) {
@@ -46,12 +74,15 @@ func (g *gatherCmd) until() (coord.Condition, error) {
 	if err != nil || n < 1 {
 		return nil, errors.New("--until: want all, any, or a number")
 	}
+	if n > len(g.To) {
+		return nil, fmt.Errorf("--until: %d answers of %d members", n, len(g.To))
+	}
 	return coord.AtLeast(n), nil
 }
 
 // Run prints what there is, however it ends.
 func (g *gatherCmd) Run(a *app) error {
-	question, err := payloadOf(g.Payload, a.in, envelope.MaxSize)
+	question, err := a.payload(g.Payload, envelope.MaxSize)
 	if err != nil {
 		return err
 	}
@@ -60,86 +91,63 @@ func (g *gatherCmd) Run(a *app) error {
 		return err
 	}
 	defer l.close()
-	me, err := l.join(g.ID, g.Timeout)
+	t, stop := l.turn(g.Timeout, g.Slice)
+	defer stop()
+	me, err := t.joinAloud(g.ID)
 	if err != nil {
 		return err
 	}
-	return l.leave(me, g.gather(l, me, question))
+	return l.leave(me, g.gather(t, me, question))
 }
 
-func (g *gatherCmd) gather(l *link, me *coord.Coordinator, question []byte) error {
-	left, err := g.left(l)
+func (g *gatherCmd) gather(t *turn, me *coord.Coordinator, question []byte) error {
+	within, last, err := t.left(keys.In(t.app.Namespace).RoundBegan(g.ID, g.Round))
 	if err != nil {
 		return err
 	}
-	within, last := left, true
-	if g.Slice > 0 && g.Slice < left {
-		within, last = g.Slice, false
-	}
 	enough, _ := g.until() // Validate has looked
-	r, err := coord.Gather[[]byte](l.app.ctx, me, g.Round, question,
-		coord.To(g.To...), coord.Within(within), coord.Until(enough), coord.Encoding(asItIs{}))
+	policy, _ := g.policy()
+	r, err := coord.Gather[[]byte](t.app.ctx, me, g.Round, question,
+		coord.To(g.To...), coord.Within(within), coord.Until(enough), coord.OnDeath(policy), coord.Encoding(asItIs{}))
 	if r == nil || errors.Is(err, coord.ErrOtherQuestion) {
 		return err
 	}
-	ended, verdict := g.verdict(err, last)
-	return errors.Join(writeJSON(l.app.out, told(r, err == nil, ended)), verdict)
+	ended, verdict := g.verdict(r.Members(), err, last)
+	return errors.Join(writeJSON(t.app.out, told(r, err == nil, ended)), verdict)
 }
 
 // verdict translates how the gathering ended.
-func (g *gatherCmd) verdict(err error, last bool) (ended bool, _ error) {
+func (g *gatherCmd) verdict(members []coord.Member, err error, last bool) (ended bool, _ error) {
+	code := 0
+	if errors.Is(err, coord.ErrTimeout) {
+		code = codeOf(err)
+	}
 	switch {
-	case err == nil:
+	case err == nil, g.settled(members):
 		return true, nil
-	case errors.Is(err, coord.ErrUnavailable):
-		return false, err
-	case errors.Is(err, coord.ErrTimeout) && last:
+	case !last && (code == exitTimeout || code == exitUnavailable):
+		return false, &failure{code: exitWaiting, line: "the round is still open" + trouble(err), cause: err, bare: true}
+	case code == exitTimeout:
 		line := "timeout: the round is incomplete after " + human(g.Timeout)
 		return true, &failure{code: exitTimeout, line: line, cause: err, bare: true}
-	case errors.Is(err, coord.ErrTimeout):
-		return false, &failure{code: exitWaiting, line: "the round is still open", cause: err, bare: true}
-	case onlyIncomplete(err):
-		return true, nil // everybody has replied or is dead
 	}
-	return false, err
+	return false, err // what has nothing to do with the members settles nothing
 }
 
-// onlyIncomplete: nothing but the members themselves ended the round.
-func onlyIncomplete(err error) bool {
-	for _, other := range []error{coord.ErrClosed, coord.ErrFenced, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, other) {
-			return false
-		}
+// settled: everybody has replied or is dead, or one who is dead ends the round.
+func (g *gatherCmd) settled(members []coord.Member) bool {
+	is := func(state coord.MemberState) bool {
+		return slices.ContainsFunc(members, func(m coord.Member) bool { return m.State == state })
 	}
-	_, byRequest := errors.AsType[stopped](err)
-	return !byRequest && errors.Is(err, coord.ErrIncomplete)
+	return !is(coord.MemberSilent) || g.OnDeath == "fail" && is(coord.MemberDead)
 }
 
-// began is when a round was first gathered: agreed upon, so that a slice more does not give it more time.
-type began struct {
-	V  int   `json:"v"`
-	At int64 `json:"at"` // Unix milliseconds
-}
-
-// left is how much of the round's time is left.
-func (g *gatherCmd) left(l *link) (time.Duration, error) {
-	desk := &work.Desk{
-		Store: l.store, Space: keys.In(l.app.Namespace), Ring: l.ring, Times: work.DefaultTimes, Now: time.Now,
-		Pause: func(ctx context.Context, _ int) error { pause(ctx, retryPause); return context.Cause(ctx) },
+// trouble is what to say besides where the store is why nothing came.
+func trouble(err error) string {
+	if errors.Is(err, coord.ErrUnavailable) {
+		return ": " + err.Error()
 	}
-	ctx, cancel := context.WithTimeoutCause(l.app.ctx, g.Timeout, coord.ErrTimeout)
-	defer cancel()
-	now, err := json.Marshal(began{1, time.Now().UnixMilli()})
-	if err != nil {
-		return 0, err
-	}
-	raw, _, err := desk.Decide(ctx, desk.Space.RoundBegan(g.ID, g.Round), desk.Times.Epoch, now)
-	if err != nil {
-		return 0, err
-	}
-	var b began
-	err = json.Unmarshal(raw, &b)
-	return max(0, g.Timeout-time.Since(time.UnixMilli(b.At))), err
+	return ""
 }
 
 // roundSoFar is a round in JSON.
@@ -155,6 +163,7 @@ type memberLine struct {
 	ID     string  `json:"id"`
 	State  string  `json:"state"`
 	Reason string  `json:"reason,omitempty"`
+	For    string  `json:"replaces,omitempty"` // the dead one in whose place it is asked
 	Answer *string `json:"answer,omitempty"`
 	Base64 []byte  `json:"answerBase64,omitempty"`
 }
@@ -162,7 +171,7 @@ type memberLine struct {
 func told(r *coord.Round[[]byte], complete, ended bool) roundSoFar {
 	v := roundSoFar{Event: "round", Round: r.ID(), Settled: ended, Complete: complete}
 	for _, m := range r.Members() {
-		line := memberLine{ID: m.ID, State: string(m.State), Reason: m.Reason}
+		line := memberLine{ID: m.ID, State: string(m.State), Reason: m.Reason, For: m.Replaces}
 		if m.State == coord.MemberSilent && !ended {
 			line.State, line.Reason = string(coord.MemberOpen), ""
 		}

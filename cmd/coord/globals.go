@@ -22,7 +22,7 @@ const defaultStore = "redis://127.0.0.1:6379/0"
 type globals struct {
 	Store      string `env:"COORD_STORE,REDIS_URL" placeholder:"URL" help:"redis:// or rediss:// URL; the password also by REDIS_PASSWORD (default ${default_store})."`
 	Namespace  string `default:"blocking" help:"Prefix of every key: separates systems that share a store."`
-	SecretFile string `placeholder:"FILE" help:"The secret, or lines 'kid: secret' of which the first signs; instead of BLOCKING_COORDINATION_SECRET."`
+	SecretFile string `placeholder:"FILE" help:"The secret, or lines 'kid: secret' of which the first signs; instead of BLOCKING_COORDINATION_SECRET. A plain secret has the kid 1, so in a ring it is the line '1: SECRET'."`
 	Output     string `enum:"text,json" default:"text" help:"text or json (one object per line)."`
 
 	Preset string        `enum:"default,fast" default:"default" help:"How often to beat and when silence counts: default or fast."`
@@ -38,8 +38,10 @@ type globals struct {
 	AllowUnsigned bool `help:"Take unsigned signals in that format too. Needs --accept-legacy."`
 }
 
-// Validate is called by kong.
+// Validate is called by kong. What is empty is what is not set: a library would take it for its own default, and the
+// commands that look at the store themselves would not.
 func (g *globals) Validate() error {
+	g.Store, g.Namespace = cmp.Or(g.Store, os.Getenv("REDIS_URL")), cmp.Or(g.Namespace, coord.DefaultNamespace)
 	if g.AllowUnsigned && !g.AcceptLegacy {
 		return errors.New("--allow-unsigned needs --accept-legacy")
 	}

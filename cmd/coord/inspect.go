@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/store"
@@ -70,11 +71,8 @@ func (u *audit) inspect(r record, value []byte) *finding {
 	return f
 }
 
-// What is said of records that are not opened.
-const (
-	unsigned  = "none: not a signed record"
-	unchecked = "not checked: a signed record of a kind that this command does not know"
-)
+// unsigned is said of records that carry no signature.
+const unsigned = "none: not a signed record"
 
 // open verifies value as the record that its key says it is.
 func (u *audit) open(f *finding, r record, value []byte) (err error) {
@@ -91,18 +89,12 @@ func (u *audit) open(f *finding, r record, value []byte) (err error) {
 		if h, err = envelope.OpenHeartbeat(u.ring, r.Owner, value); err == nil {
 			f.Time, f.State = &h.Time, h.Status
 		}
-	case kindMember:
-		_, err = envelope.OpenMember(u.ring, value)
-	case kindCursor:
-		_, err = envelope.OpenCursor(u.ring, r.Owner, value)
-	case kindGeneration:
-		_, err = u.ring.Open(envelope.KindGeneration, value)
 	case kindLegacySignal:
 		return u.openLegacy(f, r, value)
 	default:
-		f.Signature = unsigned
-		if bytes.Contains(value, []byte(`,"signature":"`)) {
-			f.Signature = unchecked
+		var signed bool
+		if signed, err = r.verify(u.ring, value); !signed {
+			f.Signature = unsigned
 		}
 	}
 	return err
@@ -132,7 +124,7 @@ func (u *audit) openLegacy(f *finding, r record, value []byte) error {
 
 // content shows JSON as it is and anything else as text or bytes.
 func (f *finding) content(value []byte) {
-	if json.Valid(value) {
+	if json.Valid(value) && utf8.Valid(value) { // json passes over what is no character
 		f.Value = value
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -50,18 +51,27 @@ func (j *job) run(ctx context.Context, t *coord.Task) error {
 
 func (j *job) command(ctx context.Context, t *coord.Task, file *checkpointFile) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "sh", "-c", j.line)
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(t.Payload()), j.app.err
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(t.Payload()), j.app.raw.err
 	cmd.Env = append(os.Environ(), "COORD_UNIT="+t.ID(), "COORD_EPOCH="+strconv.FormatInt(t.Epoch(), 10))
 	cmd.Env = append(append(cmd.Env, file.env()...), j.env...)
 	cmd.WaitDelay = dyingTime
-	asGroup(cmd)
 	return cmd
+}
+
+// runAsGroup runs cmd. It stays on one thread as long: the kernel that is to kill cmd when we die does so when the thread
+// ends that has started it.
+func runAsGroup(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	asGroup(cmd)
+	return cmd.Run()
 }
 
 func (j *job) output(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	out := &limited{most: mostResult}
 	cmd.Stdout = out
-	err := cmd.Run()
+	err := runAsGroup(cmd)
+	endGroup(cmd) // the next epoch of the unit may begin now, and nobody else may write then
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

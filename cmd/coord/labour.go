@@ -26,7 +26,7 @@ func (r *runCmd) checkWork() error {
 // whoever is fenced owns nothing any more, and waits until its commands are dead.
 func (r *runCmd) labour(a *app, me *coord.Coordinator, began time.Time) error {
 	var running sync.WaitGroup
-	j := job{app: a, line: r.Exec, env: []string{"COORD_ID=" + me.ID()}}
+	j := job{app: a, line: r.Exec, env: []string{"COORD_SELF=" + me.ID()}}
 	err := me.OnTakeOver(func(ctx context.Context, t *coord.Task) error {
 		running.Add(1)
 		defer running.Done()

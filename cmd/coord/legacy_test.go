@@ -102,7 +102,7 @@ func node(t *testing.T, stdin string, args ...string) string {
 		}
 		t.Skip("no node on PATH")
 	}
-	cmd := exec.Command(path, append([]string{"../../internal/envelope/testdata/walkthrough.mjs"}, args...)...)
+	cmd := exec.Command(path, append([]string{"../../internal/envelope/testdata/legacy.mjs"}, args...)...)
 	cmd.Env = append(os.Environ(), "BLOCKING_COORDINATION_SECRET="+testSecret)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,11 +68,14 @@ func (l *link) close() {
 // join joins as id, however often it has to try within the time; zero means that the caller does not wait, but joining
 // itself may take a moment.
 func (l *link) join(id string, within time.Duration) (*coord.Coordinator, error) {
-	if within == 0 {
-		within = joinTime
-	}
+	within = cmp.Or(within, joinTime)
 	ctx, cancel := context.WithTimeout(l.app.ctx, within)
 	defer cancel()
+	return l.joinUntil(ctx, id, within)
+}
+
+// joinUntil is join until ctx ends, which was given that time.
+func (l *link) joinUntil(ctx context.Context, id string, within time.Duration) (*coord.Coordinator, error) {
 	for {
 		me, err := l.client.Join(ctx, id)
 		switch {
@@ -97,8 +101,13 @@ func pause(ctx context.Context, d time.Duration) {
 
 // unavailable: nothing came back from the store within that time.
 func (l *link) unavailable(within time.Duration) error {
-	line := fmt.Sprintf("%s did not answer within %s", l.app.place(), human(within))
-	if last := l.narrator.lastFailure(); last != nil {
+	return l.app.unanswered(within, l.narrator.lastFailure())
+}
+
+// unanswered adds the reason, if one is known: the last failure of the store.
+func (g *globals) unanswered(within time.Duration, last error) error {
+	line := fmt.Sprintf("%s did not answer within %s", g.place(), human(within))
+	if last != nil {
 		line += ": " + last.Error()
 	}
 	return &failure{code: exitUnavailable, line: line, cause: coord.ErrUnavailable}

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
+	"github.com/blocking-coordination/coord/internal/work"
 )
 
 type lsCmd struct {
 	auditFlags
 	What string `arg:"" optional:"" default:"coordinators" enum:"coordinators,signals" help:"coordinators or signals."`
-	All  bool   `help:"Coordinators: also those that have no heartbeat and have not left."`
+	All  bool   `help:"Coordinators: also those that have no heartbeat: silent, dead, or left and not yet forgotten."`
 }
 
 // Run lists.
@@ -51,7 +52,7 @@ func (c *lsCmd) coordinators(u *audit) error {
 
 func (r coordinatorRow) cells() []string {
 	beat := "-"
-	if r.Signature == "ok" && r.Status != statusSilent {
+	if r.Signature == "ok" && r.age != 0 {
 		beat = brief(r.age) + " ago"
 	}
 	return []string{r.ID, strconv.FormatInt(r.Incarnation, 10), beat, r.Status, r.Signature}
@@ -59,34 +60,53 @@ func (r coordinatorRow) cells() []string {
 
 // beating lists who has a heartbeat in the store.
 func (u *audit) beating() ([]coordinatorRow, error) {
+	beats, err := u.heartbeats()
+	var rows []coordinatorRow
+	for _, b := range beats {
+		rows = append(rows, u.beat(b))
+	}
+	return rows, err
+}
+
+// heartbeat is one that stands.
+type heartbeat struct {
+	id string
+	*envelope.Heartbeat
+	err error // why it is refused
+}
+
+func (u *audit) heartbeats() (all []heartbeat, err error) {
 	records, err := u.keys(u.space.HeartbeatPrefix())
 	if err != nil {
 		return nil, err
 	}
 	records = slices.DeleteFunc(records, func(r record) bool { return r.Kind != kindHeartbeat })
 	values, err := u.read(namesOf(records))
-	var rows []coordinatorRow
 	for i, value := range values {
-		if value != nil {
-			rows = append(rows, u.beat(records[i].Owner, value))
+		if id := records[i].Owner; value != nil {
+			h, bad := envelope.OpenHeartbeat(u.ring, id, value)
+			all = append(all, heartbeat{id, h, bad})
 		}
 	}
-	return rows, err
+	return all, err
 }
 
-func (u *audit) beat(id string, value []byte) coordinatorRow {
-	h, err := envelope.OpenHeartbeat(u.ring, id, value)
-	if err != nil {
-		return coordinatorRow{ID: id, Status: "unknown", Signature: verdict(err)}
+func (u *audit) beat(h heartbeat) coordinatorRow {
+	if h.err != nil {
+		return coordinatorRow{ID: h.id, Status: "unknown", Signature: verdict(h.err)}
 	}
 	age := u.now.Sub(h.Time)
 	return coordinatorRow{
-		ID: id, Incarnation: h.Incarnation, Status: h.Status, AgeMs: age.Milliseconds(), Signature: "ok", age: age,
+		ID: h.id, Incarnation: h.Incarnation, Status: h.Status, AgeMs: age.Milliseconds(), Signature: "ok", age: age,
 	}
 }
 
-// statusSilent: registered, but without a heartbeat: it died, or its beats do not arrive.
-const statusSilent = "silent"
+// The statuses of those who are registered, but have no heartbeat.
+const (
+	statusSilent = "silent" // it died, or its beats do not arrive
+	statusDead   = "dead"   // so it was decided
+	statusLeft   = "left"
+)
 
 func (u *audit) withRegistered(rows []coordinatorRow) ([]coordinatorRow, error) {
 	records, err := u.keys(u.space.Members().EntryPrefix())
@@ -104,9 +124,21 @@ func (u *audit) withRegistered(rows []coordinatorRow) ([]coordinatorRow, error) 
 		delete(latest, r.ID)
 	}
 	for id, incarnation := range latest {
-		rows = append(rows, coordinatorRow{ID: id, Incarnation: incarnation, Status: statusSilent, Signature: "ok"})
+		status := u.statusOf(work.Owner{ID: id, Incarnation: incarnation})
+		rows = append(rows, coordinatorRow{ID: id, Incarnation: incarnation, Status: status, Signature: "ok"})
 	}
 	return rows, err
+}
+
+// statusOf is that of one without a heartbeat.
+func (u *audit) statusOf(o work.Owner) string {
+	switch death, ended, err := u.desk().Dead(u.ctx, o); {
+	case err != nil || !ended:
+		return statusSilent
+	case death.Reason == work.Left:
+		return statusLeft
+	}
+	return statusDead
 }
 
 // signalRow is a line of ls signals.

@@ -4,8 +4,10 @@
 //	coord demo                                              the whole story, with no server and no secret
 //	coord run  --id coord-b --timeout 600s                  block until a signal comes
 //	coord send --from coord-a --to coord-b --type wake      send one and block until it is acknowledged
+//	coord wait --id b --name W --slice 60s                  block until a signal comes, in slices
 //	coord gather --id po --round R --to v1,v2 --slice 60s   ask several, and collect the answers in slices
 //	coord serve --id v1 --exec CMD                          answer with what a command prints
+//	coord waits                                             who waits for whom, since when
 //	coord monitor                                           tell who is dead, and hand their work over
 //	coord run  --id coord-b --work --exec CMD               run a command for each unit of work
 //	coord work [add|ls|show]                                put work there, and see what became of it
@@ -33,7 +35,7 @@ import (
 
 const about = "Blocking coordination: signed signals between processes that wait for one another.\n\n" +
 	"The secret comes from BLOCKING_COORDINATION_SECRET or --secret-file; every flag also from COORD_<FLAG>. " +
-	"Exit codes: 0 ok, 1 error, 2 usage, 69 store never answered, 75 still waiting, 124 timeout, 143 SIGTERM."
+	"Exit codes: 0 ok, 1 error, 2 usage, 69 store never answered, 75 still waiting, 124 timeout, 130 SIGINT, 143 SIGTERM."
 
 type cli struct {
 	globals
@@ -41,6 +43,8 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Show the whole story in memory: no server, no secret."`
 	Run     runCmd     `cmd:"" help:"Join, beat, and block until a signal comes."`
 	Send    sendCmd    `cmd:"" help:"Send a signal and block until it is acknowledged."`
+	Wait    waitCmd    `cmd:"" help:"Block until a signal comes, in slices where the shell cannot block for long."`
+	Waits   waitsCmd   `cmd:"" help:"List who waits for whom, since when, and who is stuck."`
 	Gather  gatherCmd  `cmd:"" help:"Ask several the same question, and block until they have answered."`
 	Serve   serveCmd   `cmd:"" help:"Answer signals with what a command prints."`
 	Monitor monitorCmd `cmd:"" help:"Watch: warn about the silent, declare them dead, hand their work over."`
@@ -62,6 +66,7 @@ type streams struct {
 type app struct {
 	globals
 	streams
+	raw streams         // the same, unbuffered: for the commands that are run
 	ctx context.Context // ends with the signal that asks us to stop
 }
 
@@ -71,15 +76,15 @@ func main() {
 
 func execute(args []string, std streams) (code int) {
 	var c cli
-	a := &app{streams: std}
+	ctx, stop := untilStopped(context.Background())
+	defer stop()
+	a := &app{ctx: ctx}
+	defer a.print(std)()
 	command, err := newParser(&c, std).Parse(args)
 	a.globals = c.globals
 	if err != nil {
 		return a.fail(usage(err))
 	}
-	ctx, stop := untilStopped(context.Background())
-	defer stop()
-	a.ctx = ctx
 	return a.fail(command.Run(a))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +9,12 @@ import (
 	"time"
 
 	"github.com/blocking-coordination/coord"
+	"github.com/blocking-coordination/coord/store"
 )
 
 type monitorCmd struct {
 	Once        bool   `help:"Look once and list who is known. One look cannot measure silence, so it warns about nobody; it goes on with what those have left who are dead already."`
-	Spawn       string `placeholder:"CMD" help:"Run CMD (sh -c) for a unit that has no heir: COORD_UNIT, COORD_EPOCH, COORD_DEAD, COORD_ID, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result, if it succeeds."`
+	Spawn       string `placeholder:"CMD" help:"Run CMD (sh -c) for a unit that has no heir: COORD_UNIT, COORD_EPOCH, COORD_DEAD, COORD_SELF, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result, if it succeeds. If coord is killed with SIGKILL, on Linux so is sh, but not what that has started: begin CMD with exec."`
 	SpawnMax    int    `default:"16" help:"How many of these run at once."`
 	MetricsAddr string `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at http://HOST:PORT/metrics."`
 }
@@ -61,10 +63,14 @@ func look(l *link, watch *coord.Monitor) error {
 	defer cancel()
 	began := time.Now()
 	if err := watch.Check(ctx); err != nil {
-		if l.client.Ping(ctx) != nil && l.app.ctx.Err() == nil {
-			return l.unavailable(time.Since(began).Round(time.Millisecond))
+		down := l.client.Ping(ctx)
+		switch {
+		case down == nil || l.app.ctx.Err() != nil:
+			return err
+		case errors.Is(down, store.ErrDenied): // that is an answer
+			return down
 		}
-		return err
+		return l.app.unanswered(time.Since(began).Round(time.Millisecond), cmp.Or(l.narrator.lastFailure(), down))
 	}
 	heading := []string{"ID", "INCARNATION", "STATE", "WARNINGS"}
 	return table(l.app, heading, healthRows(watch.Health()), healthRow.cells)

@@ -19,7 +19,7 @@ Warning 2/3 for coord-crash: silent for [1-9][0-9.]*s
 // Two monitors print the warnings, and one of them the death.
 func TestMonitor(t *testing.T) {
 	t.Parallel()
-	u, _ := onRedis(t)
+	u, server := onRedis(t)
 	text := u.start(with(quick, "monitor")...)
 	await(t, &text.err, `watching "blocking": a death is detected between 1.3s and 1.8s after the last heartbeat`)
 	programs := u.start(with(quick, "monitor", "--output", "json")...)
@@ -51,6 +51,8 @@ func TestMonitor(t *testing.T) {
 		}
 	}
 	expect(t, 0, 0, u.must(with(quick, "monitor", "--once")...), "ID  INCARNATION  STATE  WARNINGS\n")
+	fits(t, u.must("ls", "--all"), "ID .*\ncoord-crash +1 +- +dead +ok\n")
+	everyKeyIsKnown(t, u, server, "warning", "decision-on-death", "vote-on-death", "handled", "member")
 }
 
 func TestMonitorBounds(t *testing.T) {
@@ -88,7 +90,7 @@ func TestSpawn(t *testing.T) {
 	a := u.start(with(quick, "run", "--id", "coord-a", "--work", "--exec", waitsAt)...)
 	u.must("work", "add", "u-1", "--payload", "dig")
 	awaitShown(t, u, "u-1", `checkpoint "half"`)
-	m := u.start(with(quick, "monitor", "--spawn", `echo "$COORD_ID took $COORD_UNIT from $COORD_DEAD" >&2
+	m := u.start(with(quick, "monitor", "--spawn", `echo "$COORD_SELF took $COORD_UNIT from $COORD_DEAD" >&2
 		if [ "$COORD_CHECKPOINT" = half ]; then printf more > "$COORD_CHECKPOINT_FILE"; exit 1; fi
 		echo "$(cat) $COORD_CHECKPOINT $COORD_EPOCH"`)...)
 	await(t, &m.err, "watching")

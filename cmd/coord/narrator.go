@@ -75,7 +75,7 @@ func (n *narrator) other(e coord.Event) {
 		why := strings.TrimPrefix(e.Err.Error(), "envelope: refused as "+e.Reason+": ")
 		n.print("signal refused: %s: %s", e.Reason, why)
 	case coord.Suspended:
-		n.print("%s: suspended: no heartbeat reached the store for a whole TTL", e.ID)
+		n.print("%s: suspended: no heartbeat reached the store for nearly a whole TTL", e.ID)
 	case coord.Resumed:
 		n.print("%s: resumed", e.ID)
 	case coord.Fenced:

@@ -4,9 +4,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/blocking-coordination/coord/internal/redistest"
 )
 
-// The walkthrough's part 4: Redis is restarted under a coordinator, and a signal is sent meanwhile.
+// Redis is restarted under a coordinator, and a signal is sent meanwhile.
 func TestRedisRestart(t *testing.T) {
 	t.Parallel()
 	u, server := onRedis(t)
@@ -38,5 +40,30 @@ func inOrder(t *testing.T, text string, parts ...string) {
 			t.Fatalf("%q is not there once, behind the others:\n%s", parts[0], text)
 		}
 		at += i
+	}
+}
+
+// A store that does not answer holds up nobody for longer than was said: an hour would be noticed here.
+func TestBoundsHoldWhileTheStoreIsDown(t *testing.T) {
+	t.Parallel()
+	wait := []string{"wait", "--id", "b", "--name", "w"}
+	gather := []string{"gather", "--id", "po", "--round", "r", "--to", "v1"}
+	for name, c := range map[string]struct {
+		code int
+		args []string
+	}{
+		"a slice of a wait":        {exitWaiting, append(wait, "--slice", "1s", "--timeout", "1h")},
+		"the last slice of a wait": {exitUnavailable, append(wait, "--slice", "1h", "--timeout", "1s")},
+		"a wait without a name":    {exitUnavailable, []string{"wait", "--id", "b", "--timeout", "1s"}},
+		"a slice of a round":       {exitWaiting, append(gather, "--slice", "1s", "--timeout", "1h")},
+		"a round":                  {exitUnavailable, append(gather, "--timeout", "1s")},
+		"serving":                  {exitUnavailable, []string{"serve", "--id", "v1", "--exec", "true", "--timeout", "1s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, addr := range []string{"127.0.0.1:1", redistest.BlackHole(t)} {
+				at(t, "redis://"+addr).wrong(c.code, "did not answer within 1s", c.args...)
+			}
+		})
 	}
 }

@@ -1,30 +1,26 @@
 package main
 
 import (
+	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/blocking-coordination/coord/internal/agree"
+	"github.com/blocking-coordination/coord/internal/envelope"
 	"github.com/blocking-coordination/coord/internal/keys"
 	"github.com/blocking-coordination/coord/internal/mailbox"
+	"github.com/blocking-coordination/coord/internal/work"
 )
 
-// The kinds of keys that the command knows.
+// The kinds of keys that the command does more with than to name them.
 const (
 	kindHeartbeat    = "heartbeat"
-	kindIncarnation  = "incarnation"
-	kindGeneration   = "generation"
-	kindMember       = "member"
-	kindMembersTail  = "members-tail"
 	kindSignal       = "signal"
-	kindTail         = "mailbox-tail"
-	kindSkip         = "skip"
-	kindCursor       = "cursor"
 	kindAck          = "ack"
 	kindLegacySignal = "legacy-signal"
-	kindLegacyAck    = "legacy-ack"
-	kindDecideCount  = "decide-counter"
 	kindUnknown      = "unknown"
 )
 
@@ -38,137 +34,143 @@ type record struct {
 	Ticket   int64         // of an entry or a skip
 	SignalID string        // of an ACK
 	Life     time.Duration // the time to live that its writer gives it; 0: not known, leave it alone
+	shape    *shape        // nil: unknown
+	parts    []string      // what shape found in the key
 }
 
-// classify tells what key of space is. Whatever does not read back as exactly the key that package keys would build,
-// from a valid id, is unknown: nothing is ever done to it.
+// shape is what the keys of one kind look like behind the namespace. Groups are ids but for those of numbers, in the
+// order of the key.
+type shape struct {
+	kind    string
+	pattern *regexp.Regexp
+	life    time.Duration // for gc, where a key may have been left without one
+	seal    envelope.Kind // "": it is not a signed record, or opened by its own rules
+	place   func(r record) []string
+}
+
+// like builds a shape from a key in which I stands for an id, N for a number and D for a digest. Each has one spelling,
+// so exactly the keys that package keys builds have the shape.
+func like(kind, key string) shape {
+	groups := strings.NewReplacer(
+		"I", `([A-Za-z0-9][A-Za-z0-9._-]{0,127})`, "N", `(0|[1-9][0-9]{0,18})`, "D", `([0-9a-f]+)`,
+		"{", `\{`, "}", `\}`)
+	return shape{kind: kind, pattern: regexp.MustCompile("^" + groups.Replace(key) + "$")}
+}
+
+func (s shape) living(life time.Duration) shape { s.life = life; return s }
+
+// sealed is for records that are signed for what their key is made of, unless place says otherwise.
+func (s shape) sealed(kind envelope.Kind, place ...string) shape {
+	s.seal, s.place = kind, func(r record) []string { return r.parts }
+	if len(place) > 0 {
+		s.place = func(record) []string { return place }
+	}
+	return s
+}
+
+// sealedForKey is for records that are signed for the key itself.
+func (s shape) sealedForKey(kind envelope.Kind) shape {
+	s.seal, s.place = kind, func(r record) []string { return []string{r.Key} }
+	return s
+}
+
+// sealedForOwner is for entries of somebody's log, which may stand under any number.
+func (s shape) sealedForOwner(kind envelope.Kind) shape {
+	s.seal, s.place = kind, func(r record) []string { return r.parts[:len(r.parts)-1] }
+	return s
+}
+
+// logOf are the shapes of a ticket log's keys.
+func logOf(name, base string, entry, tail time.Duration, seal func(shape) shape) []shape {
+	return []shape{
+		like(name+"-tail", base+":tail").living(tail),
+		like("skip", base+":skip:N").living(mailbox.DefaultTimes.Log.Skip),
+		seal(like(name, base+":entry:N").living(entry)),
+	}
+}
+
+// agreementOf are the shapes of an agreement's keys.
+func agreementOf(of, name string) []shape {
+	base := "decide:{" + name + "}:"
+	return []shape{
+		like("decide-counter", base+"n").living(agree.MinTTL),
+		like("vote-on-"+of, base+"vote:N").sealedForKey(envelope.KindVote),
+		like("decision-on-"+of, base+"decision").sealedForKey(envelope.KindDecision),
+	}
+}
+
+// shapes are those of all keys.
+var shapes = slices.Concat(
+	[]shape{
+		like("generation", "generation").living(month).sealed(envelope.KindGeneration),
+		like(kindHeartbeat, "heartbeat:I"),
+		like("incarnation", "incarnation:I").living(70 * 24 * time.Hour),
+		like("cursor", "cursor:{I}").living(mailbox.DefaultTimes.Cursor).sealed(envelope.KindCursor),
+		like(kindAck, "ack:{I}:I").living(mailbox.DefaultTimes.Ack),
+		like(kindLegacySignal, "signal:I"),
+		like("legacy-ack", "ack:I"),
+		like("legacy-seen", "legacy:{I}:D"),
+		like("late-index", "{late}"),
+		like("late-index-count", "{late}:count"),
+		like("warning", "warning:I:N:N:N").sealed(envelope.KindWarning),
+		like("handled", "handled:I:N").sealedForKey(envelope.KindDecision),
+		like("unit", "work:{I}:unit:D").sealed(envelope.KindUnit),
+		like("progress", "work:{I}:progress:N").living(work.DefaultTimes.Progress),
+		like("checkpoint", "work:{I}:checkpoint:N:N").sealed(envelope.KindCheckpoint),
+	},
+	logOf(kindSignal, "mailbox:{I}", mailbox.DefaultTimes.Log.Entry, mailbox.DefaultTimes.Log.Tail, func(s shape) shape { return s }),
+	logOf("member", "{members}", month, mailbox.DefaultTimes.Log.Tail,
+		func(s shape) shape { return s.sealed(envelope.KindMember, "members") }),
+	logOf("intent", "work:intents:{I/N}", work.DefaultTimes.Intents.Entry, work.DefaultTimes.Intents.Tail,
+		func(s shape) shape { return s.sealedForOwner(envelope.KindIntent) }),
+	logOf("unit-without-an-owner", "{work-open}", work.DefaultTimes.Boards.Entry, work.DefaultTimes.Boards.Tail,
+		func(s shape) shape { return s.sealed(envelope.KindUnit, "open") }),
+	logOf("deadline", "{work-deadlines}", work.DefaultTimes.Boards.Entry, work.DefaultTimes.Boards.Tail,
+		func(s shape) shape { return s.sealed(envelope.KindIntent, "deadlines") }),
+	agreementOf("death", "dead/I/N"),
+	agreementOf("epoch", "work/I/N"),
+	agreementOf("round", "round/I/I"),
+	agreementOf("beginning", "round/I/I/began"),
+	agreementOf("reply", "round/I/I/reply/I"),
+	agreementOf("wait", "wait/I/I"),
+	agreementOf("beginning", "wait/I/I/began"),
+)
+
+// classify tells what key of space is. What is not exactly a key that package keys would build, from valid ids, is
+// unknown: nothing is ever done to it.
 func classify(space keys.Space, key string) record {
+	r := record{Key: key, Kind: kindUnknown}
 	rest, ours := strings.CutPrefix(key, space.Prefix())
 	if !ours {
-		return record{Key: key, Kind: kindUnknown}
+		return r
 	}
-	kind, rest, _ := strings.Cut(rest, ":")
-	r := record{Key: key, Kind: kindUnknown}
-	switch kind {
-	case "generation":
-		r.Kind, r.Life = kindGeneration, month
-	case "heartbeat":
-		r.own(kindHeartbeat, rest, 0)
-	case "incarnation":
-		r.own(kindIncarnation, rest, month)
-	case "cursor":
-		r.own(kindCursor, unbrace(rest), mailbox.DefaultTimes.Cursor)
-	case "signal":
-		r.own(kindLegacySignal, rest, 0)
-	case "ack":
-		r.ack(rest)
-	case "mailbox":
-		r.mailbox(space, rest)
-	case "{members}":
-		r.log(space.Members(), kindMembersTail, kindMember, month)
-	case "decide":
-		r.decide(rest)
-	}
-	return r.verified(space)
-}
-
-// unbrace takes the braces off; an id never has any.
-func unbrace(s string) string {
-	inner, ok := strings.CutPrefix(s, "{")
-	if inner, closed := strings.CutSuffix(inner, "}"); ok && closed {
-		return inner
-	}
-	return ""
-}
-
-func (r *record) own(kind, id string, life time.Duration) { r.Kind, r.Owner, r.Life = kind, id, life }
-
-func (r *record) ack(rest string) {
-	sender, signal, found := strings.Cut(rest, ":")
-	if !found {
-		r.own(kindLegacyAck, rest, 0)
-		return
-	}
-	r.own(kindAck, unbrace(sender), mailbox.DefaultTimes.Ack)
-	r.SignalID = signal
-}
-
-func (r *record) mailbox(space keys.Space, rest string) {
-	owner, _, _ := strings.Cut(rest, ":")
-	r.Owner = unbrace(owner)
-	r.log(space.Mailbox(r.Owner), kindTail, kindSignal, mailbox.DefaultTimes.Log.Entry)
-}
-
-// log is for the keys of a ticket log.
-func (r *record) log(l keys.Log, tail, entry string, life time.Duration) {
-	skip := strings.TrimSuffix(l.Skip(0), "0")
-	switch {
-	case r.Key == l.Tail:
-		r.Kind, r.Life = tail, mailbox.DefaultTimes.Log.Tail
-	case strings.HasPrefix(r.Key, skip):
-		r.Kind, r.Life = kindSkip, mailbox.DefaultTimes.Log.Skip
-		r.Ticket, _ = strconv.ParseInt(r.Key[len(skip):], 10, 64)
-	default:
-		if n, ok := l.Ticket(r.Key); ok {
-			r.Kind, r.Ticket, r.Life = entry, n, life
+	for i := range shapes {
+		if parts := shapes[i].pattern.FindStringSubmatch(rest); parts != nil {
+			r.fill(&shapes[i], parts[1:])
+			break
 		}
-	}
-}
-
-// decide: only the counter may linger by itself.
-func (r *record) decide(rest string) {
-	if strings.HasPrefix(rest, "{") && strings.HasSuffix(rest, "}:n") {
-		r.Kind, r.Life = kindDecideCount, agree.MinTTL
-		r.SignalID = rest[1 : len(rest)-len("}:n")]
-	}
-}
-
-// verified is r, or unknown where the key is not exactly the one that r would stand under.
-func (r record) verified(space keys.Space) record {
-	built, needsOwner := r.rebuilt(space)
-	if r.Kind == kindUnknown || built != r.Key || needsOwner && keys.CheckID(r.Owner) != nil {
-		return record{Key: r.Key, Kind: kindUnknown}
 	}
 	return r
 }
 
-func (r *record) rebuilt(space keys.Space) (key string, needsOwner bool) {
-	switch r.Kind {
-	case kindGeneration:
-		return space.Generation(), false
-	case kindMember:
-		return space.Members().Entry(r.Ticket), false
-	case kindMembersTail:
-		return space.Members().Tail, false
-	case kindDecideCount:
-		return space.Decide(r.SignalID).Counter(), false
-	case kindSkip:
-		if r.Owner == "" {
-			return space.Members().Skip(r.Ticket), false
-		}
-		return space.Mailbox(r.Owner).Skip(r.Ticket), true
+func (r *record) fill(s *shape, parts []string) {
+	r.Kind, r.Life, r.shape, r.parts = s.kind, s.life, s, parts
+	if len(parts) > 0 {
+		r.Owner = parts[0]
+		r.Ticket, _ = strconv.ParseInt(parts[len(parts)-1], 10, 64)
 	}
-	return r.rebuiltOwned(space), true
+	if r.Kind == kindAck {
+		r.SignalID = parts[1]
+	}
 }
 
-func (r *record) rebuiltOwned(space keys.Space) string {
-	switch r.Kind {
-	case kindHeartbeat:
-		return space.Heartbeat(r.Owner)
-	case kindIncarnation:
-		return space.Incarnation(r.Owner)
-	case kindCursor:
-		return space.Cursor(r.Owner)
-	case kindAck:
-		return space.Ack(r.Owner, r.SignalID)
-	case kindLegacySignal:
-		return space.LegacySignal(r.Owner)
-	case kindLegacyAck:
-		return space.LegacyAck(r.Owner)
-	case kindSignal:
-		return space.Mailbox(r.Owner).Entry(r.Ticket)
-	case kindTail:
-		return space.Mailbox(r.Owner).Tail
+// verify checks the signature of a record that has no rules of its own.
+func (r record) verify(ring *envelope.Ring, value []byte) (signed bool, err error) {
+	if r.shape == nil || r.shape.seal == "" {
+		return false, nil
 	}
-	return ""
+	if _, err = ring.Open(r.shape.seal, value, r.shape.place(r)...); err != nil {
+		err = fmt.Errorf("%s: %w", r.Kind, err)
+	}
+	return true, err
 }

@@ -16,7 +16,7 @@ type runCmd struct {
 	Type        []string       `help:"Take signals of these types only; others stay."`
 	From        []string       `help:"Take signals from these coordinators only; others stay."`
 	Work        bool           `help:"Take units of work instead of signals, until SIGTERM or --timeout: those that are handed over, and those without an owner."`
-	Exec        string         `placeholder:"CMD" help:"With --work: run CMD (sh -c) for each unit: COORD_UNIT, COORD_EPOCH, COORD_ID, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result. If it fails, the unit stays with this coordinator until that leaves. What it writes to COORD_CHECKPOINT_FILE is its checkpoint."`
+	Exec        string         `placeholder:"CMD" help:"With --work: run CMD (sh -c) for each unit: COORD_UNIT, COORD_EPOCH, COORD_SELF, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result. What it leaves in the background is killed when it has ended, on Unix. If it fails, the unit stays with this coordinator until that leaves. What it writes to COORD_CHECKPOINT_FILE is its checkpoint. If coord is killed with SIGKILL, on Linux so is sh, but not what that has started: begin CMD with exec."`
 	Claim       int            `default:"1" help:"With --work: take up to N units without an owner at a time."`
 	MetricsAddr string         `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at http://HOST:PORT/metrics."`
 }
@@ -68,7 +68,7 @@ func (r *runCmd) Run(a *app) error {
 	}
 	l.narrator.say("%s joined (incarnation %d), %s", r.ID, me.Incarnation(), r.bound())
 	defer l.watchSlot(me)()
-	return l.leave(me, r.verdict(r.work(a, me, began)))
+	return l.leave(me, r.verdict(r.explain(l, r.work(a, me, began))))
 }
 
 func (r *runCmd) bound() string {
@@ -88,39 +88,40 @@ func (r *runCmd) work(a *app, me *coord.Coordinator, began time.Time) error {
 	if r.Work {
 		return r.labour(a, me, began)
 	}
-	filtered := len(r.Type)+len(r.From) > 0
-	if r.Forever && !filtered {
-		return r.serve(a, me, began)
+	opts := []coord.Option{coord.OfType(r.Type...), coord.From(r.From...)}
+	if r.Forever {
+		return r.serve(a, me, began, opts...)
 	}
-	for {
-		if err := r.one(a, me, began); err != nil || !r.Forever {
-			return err
-		}
-	}
+	return r.serve(a, me, began, append(opts, coord.Once())...)
 }
 
-// one blocks for one signal and prints it.
-func (r *runCmd) one(a *app, me *coord.Coordinator, began time.Time) error {
-	opts := []coord.Option{coord.Within(r.timeout() - time.Since(began))}
-	s, err := me.Wait(a.ctx, append(opts, coord.OfType(r.Type...), coord.From(r.From...))...)
-	if err != nil {
+// explain says of a timeout whether the store is silent, too.
+func (r *runCmd) explain(l *link, err error) error {
+	if r.Forever || r.Work || !errors.Is(err, coord.ErrTimeout) {
 		return err
 	}
-	return a.saySignal(s)
+	ctx, cancel := context.WithTimeout(context.Background(), lastLook)
+	defer cancel()
+	if l.client.Ping(ctx) == nil {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("%w: the store does not answer", coord.ErrUnavailable))
 }
 
-// serve prints each signal before it is acknowledged, so that a crash in between loses none.
-func (r *runCmd) serve(a *app, me *coord.Coordinator, began time.Time) error {
-	ctx, cancel := context.WithTimeoutCause(a.ctx, r.timeout()-time.Since(began), coord.ErrTimeout)
+// serve prints each signal before it is acknowledged, so that neither a crash in between nor a full disk loses one.
+func (r *runCmd) serve(a *app, me *coord.Coordinator, began time.Time, opts ...coord.Option) error {
+	left := max(r.timeout()-time.Since(began), lastLook)
+	ctx, cancel := context.WithTimeoutCause(a.ctx, left, coord.ErrTimeout)
 	defer cancel()
 	ctx, end := context.WithCancelCause(ctx)
-	return me.Serve(ctx, func(_ context.Context, s *coord.Signal) ([]byte, error) {
-		if err := a.saySignal(s); err != nil {
+	defer end(nil)
+	return me.Serve(ctx, func(ctx context.Context, s *coord.Signal) ([]byte, error) {
+		if err := a.until(ctx).saySignal(s); err != nil {
 			end(err)
 			return nil, coord.ErrLater
 		}
 		return nil, nil
-	})
+	}, opts...)
 }
 
 // verdict translates how the wait ended.
@@ -153,8 +154,12 @@ type received struct {
 
 func (a *app) saySignal(s *coord.Signal) error {
 	text := fmt.Sprintf("Signal received: %s from %s%s", s.Type, s.From, quoted("payload", s.Payload))
-	return a.say(text, received{
+	return a.say(text, receivedOf(s))
+}
+
+func receivedOf(s *coord.Signal) received {
+	return received{
 		Event: "signal", Type: s.Type, From: s.From, To: s.To, ID: s.ID, SentAt: s.SentAt, Legacy: s.Legacy,
 		content: contentOf(s.Payload),
-	})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"unicode/utf8"
 
 	"github.com/blocking-coordination/coord"
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -26,12 +27,16 @@ func loadKeys(file string) ([]coord.Key, error) {
 	if kidLine.Match(firstLine(data)) {
 		return parseRing(data)
 	}
+	if misspelt(data) {
+		return nil, errors.New("--secret-file: neither one secret nor a ring, which is lines 'kid: secret' and nothing else; " +
+			"a secret with a colon in it can be the line '1: SECRET'")
+	}
 	return keysOf("--secret-file", data)
 }
 
 // keysOf is a ring of one key, which came from there.
 func keysOf(from string, secret []byte) ([]coord.Key, error) {
-	const advice = "at least 32 are needed, the same for all, for example from: openssl rand -hex 32"
+	const advice = "at least 32 bytes are needed, the same everywhere, for example from: openssl rand -hex 32"
 	switch {
 	case len(secret) == 0 && from == secretEnv:
 		return nil, errors.New("no secret: signals are signed. Set " + secretEnv + " or --secret-file; " + advice)
@@ -57,6 +62,21 @@ func parseRing(data []byte) (ring []coord.Key, err error) {
 		ring = append(ring, coord.Key{ID: string(found[1]), Secret: found[2]})
 	}
 	return ring, nil
+}
+
+// almostRing is a lone line of a ring but for its spaces. A secret has at least 32 bytes; base64 and hex have no colon.
+var almostRing = regexp.MustCompile(`^\s*[A-Za-z0-9][A-Za-z0-9._-]{0,127}\s*:\s*\S{32,}\s*$`)
+
+// misspelt reports whether data is text that was meant for a ring: as a secret it would be nobody else's. Bytes at random
+// are no text.
+func misspelt(data []byte) bool {
+	switch {
+	case !utf8.Valid(data):
+		return false
+	case bytes.HasPrefix(data, []byte("\ufeff")), almostRing.Match(data):
+		return true
+	}
+	return bytes.ContainsRune(bytes.TrimRight(data, "\r\n"), '\n')
 }
 
 func firstLine(data []byte) []byte {

@@ -29,6 +29,10 @@ func TestSecretFiles(t *testing.T) {
 		{"a ring of one", "2026: " + testSecret + "\n", []string{"2026", testSecret}},
 		{"a ring of two, the first signs", "new: " + other + "\nold: " + testSecret, []string{"new", other, "old", testSecret}},
 		{"binary", "\x00\xff" + testSecret, []string{"", "\x00\xff" + testSecret}},
+		{"binary with a newline inside", "\xff\n" + testSecret, []string{"", "\xff\n" + testSecret}},
+		{"base64", "+/" + other + "==\n", []string{"", "+/" + other + "=="}},
+		{"a passphrase with a colon", "horse:battery staple, and so on, and on", []string{"", "horse:battery staple, and so on, and on"}},
+		{"what was a plain secret, in a ring", "1: k1:" + testSecret, []string{"1", "k1:" + testSecret}},
 	} {
 		ring, err := loadKeys(secretFile(t, c.content))
 		if err != nil || len(ring)*2 != len(c.want) {
@@ -58,5 +62,46 @@ func TestBadSecretsAreNamedWithoutBeingShown(t *testing.T) {
 	}
 	if _, err := loadKeys(filepath.Join(t.TempDir(), "absent")); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A ring that is misspelt is no secret: all who read it would agree with one another, and with nobody else.
+func TestAMisspeltRingIsNoSecret(t *testing.T) {
+	line := "k1: " + testSecret
+	for name, content := range map[string]string{
+		"no space":        "k1:" + testSecret,
+		"a tab":           "k1:\t" + testSecret,
+		"indented":        "  " + line,
+		"a mark of order": "\ufeff" + line,
+		"an empty line":   "\n" + line,
+		"a comment":       "# since May\n" + line + "\n",
+		"two secrets":     testSecret + "\n" + testSecret + "\n",
+	} {
+		_, err := loadKeys(secretFile(t, content))
+		if err == nil || !strings.Contains(err.Error(), "'kid: secret'") || strings.Contains(err.Error(), testSecret) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Who has both keys understands who has the plain secret, if it is called what it is called there.
+func TestFromAPlainSecretToARing(t *testing.T) {
+	t.Parallel()
+	u, server := onRedis(t)
+	b := u.start("run", "--id", "coord-b")
+	await(t, &b.err, "joined")
+	next := at(t, server.URL(), "COORD_SECRET_FILE="+secretFile(t, "1: "+testSecret+"\n2026: "+strings.Repeat("z", 40)+"\n"))
+	next.must("send", "--from", "coord-a", "--to", "coord-b", "--timeout", "60s")
+	if told := strings.Join(strings.Fields(next.must("send", "--help")), " "); !strings.Contains(told, "'1: SECRET'") {
+		t.Errorf("the help does not say so: %s", told)
+	}
+}
+
+func TestDoctorOnARingWithAnIDTwice(t *testing.T) {
+	t.Parallel()
+	u, server := onRedis(t)
+	u = at(t, server.URL(), "COORD_SECRET_FILE="+secretFile(t, "k1: "+testSecret+"\nk1: "+strings.Repeat("z", 40)+"\n"))
+	if code, out, _ := u.run("doctor"); code != exitError || !strings.Contains(out, "its id is there twice") {
+		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }

@@ -43,7 +43,7 @@ func (s *sendCmd) Validate() error {
 
 // Run sends, and leaves nothing behind but the signal.
 func (s *sendCmd) Run(a *app) error {
-	payload, err := payloadOf(s.Payload, a.in, envelope.MaxSize)
+	payload, err := a.payload(s.Payload, envelope.MaxSize)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,24 @@ func (g *globals) box() string {
 	return "mailbox"
 }
 
-// payloadOf is what --payload says. It reads no more than is needed to know that it is more than most bytes.
+// payload is what --payload says. It reads no more than is needed to know that it is more than most bytes, and no longer
+// than until a is asked to stop: nobody may ever write to a pipe.
+func (a *app) payload(arg string, most int64) ([]byte, error) {
+	var b []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		b, err = payloadOf(arg, a.in, most)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		return b, err
+	case <-a.ctx.Done():
+		return nil, context.Cause(a.ctx)
+	}
+}
+
 func payloadOf(arg string, stdin io.Reader, most int64) ([]byte, error) {
 	file, isFile := strings.CutPrefix(arg, "@")
 	switch {

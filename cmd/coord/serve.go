@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 
 type serveCmd struct {
 	ID      string        `required:"" help:"The name to join under."`
-	Exec    string        `required:"" placeholder:"CMD" help:"Run CMD (sh -c) for each signal: its payload on stdin, COORD_ID, COORD_FROM, COORD_TYPE, COORD_ROUND and COORD_SIGNAL in its environment. What it prints is the answer, without newlines at its end; if it fails, that is a rejection."`
+	Exec    string        `required:"" placeholder:"CMD" help:"Run CMD (sh -c) for each signal: its payload on stdin, COORD_SELF, COORD_SIGNAL_FROM, COORD_SIGNAL_TYPE, COORD_SIGNAL_ROUND and COORD_SIGNAL_ID in its environment. What it prints is the answer, without newlines at its end; if it fails, that is a rejection. What it leaves in the background goes on. If coord is killed with SIGKILL, on Linux so is sh, but not what that has started: begin CMD with exec."`
 	Workers int           `default:"1" help:"How many commands may run at once."`
 	Timeout time.Duration `help:"Stop after this time (default: never)."`
 }
@@ -22,7 +23,12 @@ type serveCmd struct {
 const mostAnswer = 48 << 10 // bytes: an acknowledgement has 64 KiB in all
 
 // Validate is called by kong.
-func (s *serveCmd) Validate() error { return checkID("--id", s.ID) }
+func (s *serveCmd) Validate() error {
+	if s.Exec == "" {
+		return errors.New("--exec: which command is to answer?")
+	}
+	return checkID("--id", s.ID)
+}
 
 // Run answers until it is asked to stop.
 func (s *serveCmd) Run(a *app) error {
@@ -36,7 +42,7 @@ func (s *serveCmd) Run(a *app) error {
 		ctx, cancel = context.WithTimeoutCause(a.ctx, s.Timeout, coord.ErrTimeout)
 	}
 	defer cancel()
-	me, err := l.join(s.ID, unbounded)
+	me, err := l.join(s.ID, cmp.Or(s.Timeout, unbounded))
 	if err != nil {
 		return err
 	}
@@ -53,12 +59,11 @@ func (s *serveCmd) Run(a *app) error {
 func (s *serveCmd) answer(ctx context.Context, a *app, q *coord.Signal) ([]byte, error) {
 	out := &limited{most: mostAnswer}
 	cmd := exec.CommandContext(ctx, "sh", "-c", s.Exec)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(q.Payload), out, a.err
-	cmd.Env = append(os.Environ(), "COORD_ID="+q.To, "COORD_FROM="+q.From, "COORD_TYPE="+q.Type,
-		"COORD_ROUND="+q.Round, "COORD_SIGNAL="+q.ID)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(q.Payload), out, a.raw.err
+	cmd.Env = append(os.Environ(), "COORD_SELF="+q.To, "COORD_SIGNAL_FROM="+q.From, "COORD_SIGNAL_TYPE="+q.Type,
+		"COORD_SIGNAL_ROUND="+q.Round, "COORD_SIGNAL_ID="+q.ID)
 	cmd.WaitDelay = dyingTime
-	asGroup(cmd)
-	err := cmd.Run()
+	err := runAsGroup(cmd)
 	switch {
 	case ctx.Err() != nil:
 		return nil, coord.ErrLater

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/blocking-coordination/coord"
+	"github.com/blocking-coordination/coord/internal/keys"
 )
 
 type workCmd struct {
@@ -30,7 +32,10 @@ func (w *workAddCmd) Validate() error {
 
 // Run adds.
 func (w *workAddCmd) Run(a *app) error {
-	payload, err := payloadOf(w.Payload, a.in, mostResult)
+	if err := unitNamed(w.Unit); err != nil {
+		return err
+	}
+	payload, err := a.payload(w.Payload, mostResult)
 	if err != nil {
 		return err
 	}
@@ -44,7 +49,7 @@ func (w *workAddCmd) Run(a *app) error {
 	defer l.close()
 	ctx, cancel := context.WithTimeout(a.ctx, w.Timeout)
 	defer cancel()
-	if err := w.add(ctx, l.client, coord.Work{ID: w.Unit, Payload: payload, Progress: w.Progress}); err != nil {
+	if err := w.add(ctx, l, coord.Work{ID: w.Unit, Payload: payload, Progress: w.Progress}); err != nil {
 		if ctx.Err() != nil && a.ctx.Err() == nil {
 			return l.unavailable(w.Timeout)
 		}
@@ -56,9 +61,41 @@ func (w *workAddCmd) Run(a *app) error {
 	return a.say("added "+w.Unit+" to "+w.To, workRow{Event: "added", Unit: w.Unit, Epoch: 1, Owner: w.To})
 }
 
-func (w *workAddCmd) add(ctx context.Context, c *coord.Client, unit coord.Work) error {
-	if w.To == "" {
-		return c.AddWork(ctx, unit)
+func (w *workAddCmd) add(ctx context.Context, l *link, unit coord.Work) error {
+	if err := taken(ctx, l, unit); err != nil {
+		return err
 	}
-	return c.AssignWork(ctx, unit, w.To)
+	if w.To == "" {
+		return l.client.AddWork(ctx, unit)
+	}
+	return l.client.AssignWork(ctx, unit, w.To)
+}
+
+// taken is coord.ErrTaken where another unit of that name waits for its first owner: one of the two would get one, and
+// nobody would learn of the other. Who adds at the same moment is not seen; adding the same unit again is no other one.
+func taken(ctx context.Context, l *link, unit coord.Work) error {
+	u := &audit{store: l.store, space: keys.In(l.app.Namespace), ring: l.ring}
+	waiting, _, err := u.desk().OpenUnits().Read(ctx)
+	for _, there := range waiting {
+		if there.ID != unit.ID {
+			continue
+		}
+		payload, progress, unread := u.desk().Payload(ctx, there)
+		switch {
+		case unread != nil: // nobody can begin it
+		case bytes.Equal(payload, unit.Payload) && progress == unit.Progress.Truncate(time.Millisecond):
+			return nil
+		default:
+			err = fmt.Errorf("%w: unit %s waits for its first owner, with another payload or --progress", coord.ErrTaken, unit.ID)
+		}
+	}
+	return err
+}
+
+// unitNamed: an empty name is none, and kong does not ask for it.
+func unitNamed(unit string) error {
+	if unit == "" {
+		return usage(errors.New("unit: its name is empty"))
+	}
+	return nil
 }

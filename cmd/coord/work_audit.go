@@ -27,7 +27,7 @@ func (u *audit) desk() *work.Desk {
 type unitKeys struct {
 	id      string
 	digests []string // of its payloads
-	ended   int64    // its highest epoch with a decision; -1 where none has
+	epochs  []int64  // those with a decision, in order
 }
 
 // units lists the units of which there are keys, in the order of their ids; of one only where only is not empty.
@@ -38,7 +38,7 @@ func (u *audit) units(only string) ([]*unitKeys, error) {
 	for _, key := range decisions {
 		if unit, e, ok := epochOf(u.space, key, prefix); ok {
 			k := known(found, unit)
-			k.ended = max(k.ended, e)
+			k.epochs = append(k.epochs, e)
 		}
 	}
 	prefix = u.space.Prefix() + "work:{"
@@ -49,6 +49,10 @@ func (u *audit) units(only string) ([]*unitKeys, error) {
 			k.digests = append(k.digests, digest)
 		}
 	}
+	for _, k := range found {
+		slices.Sort(k.epochs)
+		k.epochs = slices.Compact(k.epochs)
+	}
 	if only != "" {
 		maps.DeleteFunc(found, func(id string, _ *unitKeys) bool { return id != only })
 	}
@@ -57,7 +61,7 @@ func (u *audit) units(only string) ([]*unitKeys, error) {
 
 func known(found map[string]*unitKeys, unit string) *unitKeys {
 	if found[unit] == nil {
-		found[unit] = &unitKeys{id: unit, ended: -1}
+		found[unit] = &unitKeys{id: unit}
 	}
 	return found[unit]
 }
@@ -67,7 +71,7 @@ func epochOf(space keys.Space, key, prefix string) (unit string, e int64, ok boo
 	unit, rest, _ := strings.Cut(strings.TrimPrefix(key, prefix), "/")
 	number, _, _ := strings.Cut(rest, "}")
 	e, err := strconv.ParseInt(number, 10, 64)
-	return unit, e, err == nil && keys.CheckID(unit) == nil && space.Epoch(unit, e).Decision() == key
+	return unit, e, err == nil && e >= 0 && keys.CheckID(unit) == nil && space.Epoch(unit, e).Decision() == key
 }
 
 // contentKey reads the key of a unit's payload.
@@ -110,19 +114,20 @@ func (c *workLsCmd) Run(a *app) error {
 }
 
 func (u *audit) unitRow(k *unitKeys) (unitRow, error) {
-	if k.ended < 0 {
+	if len(k.epochs) == 0 {
 		return unitRow{Unit: k.id, State: "waiting"}, nil
 	}
-	d, found, err := u.desk().Ended(u.ctx, k.id, k.ended)
+	ended := k.epochs[len(k.epochs)-1]
+	d, found, err := u.desk().Ended(u.ctx, k.id, ended)
 	switch {
 	case u.ctx.Err() != nil:
 		return unitRow{}, context.Cause(u.ctx)
 	case err != nil || !found:
-		return unitRow{Unit: k.id, State: "unreadable", Epoch: k.ended}, nil
+		return unitRow{Unit: k.id, State: "unreadable", Epoch: ended}, nil
 	case d.Done != nil:
-		return unitRow{k.id, "done", k.ended, d.Done.Owner.ID}, nil
+		return unitRow{k.id, "done", ended, d.Done.Owner.ID}, nil
 	}
-	return unitRow{k.id, "owned", k.ended + 1, d.To.ID}, nil
+	return unitRow{k.id, "owned", ended + 1, d.To.ID}, nil
 }
 
 type workShowCmd struct {
@@ -135,6 +140,9 @@ func (c *workShowCmd) Validate() error { return checkID("unit", c.Unit) }
 
 // Run shows one unit.
 func (c *workShowCmd) Run(a *app) error {
+	if err := unitNamed(c.Unit); err != nil {
+		return err
+	}
 	return a.audit(c.Timeout, func(u *audit) error {
 		units, err := u.units(c.Unit)
 		if err != nil {
@@ -154,12 +162,18 @@ func (c *workShowCmd) Run(a *app) error {
 // unitStory is all that is known about a unit.
 type unitStory struct {
 	unitRow
-	Payload    *work.Data   `json:"payload,omitempty"`
-	ProgressMs int64        `json:"progressMs,omitempty"`
-	Epochs     []epochStory `json:"epochs,omitempty"`
-	Checkpoint work.Data    `json:"checkpoint,omitempty"`
-	Result     *work.Data   `json:"result,omitempty"`
-	Refused    []string     `json:"refused,omitempty"` // what does not verify, or is not there
+	payloadStory
+	Others     []payloadStory `json:"others,omitempty"` // what else was added under its name
+	Epochs     []epochStory   `json:"epochs,omitempty"`
+	Checkpoint work.Data      `json:"checkpoint,omitempty"`
+	Result     *work.Data     `json:"result,omitempty"`
+	Refused    []string       `json:"refused,omitempty"` // what does not verify, or is not there
+}
+
+// payloadStory is what a unit consists of.
+type payloadStory struct {
+	Payload    *work.Data `json:"payload,omitempty"`
+	ProgressMs int64      `json:"progressMs,omitempty"`
 }
 
 // epochStory is how an epoch ended.
@@ -175,39 +189,47 @@ func (u *audit) unitStory(k *unitKeys) (*unitStory, error) {
 		return nil, err
 	}
 	s := &unitStory{unitRow: row}
-	digest := u.tellEpochs(s, k)
+	digest, owned := u.tellEpochs(s, k)
+	slices.Sort(k.digests)
 	for _, d := range k.digests {
-		if digest == "" || d == digest { // until somebody owns it, any payload may become the unit's
-			u.tellPayload(s, work.Unit{ID: k.id, Digest: d})
-		}
+		u.tellPayload(s, work.Unit{ID: k.id, Digest: d}, digest == "" || d == digest)
 	}
-	s.Checkpoint, err = u.desk().Base(u.ctx, k.id, k.ended+1)
+	s.Checkpoint, err = u.desk().Base(u.ctx, k.id, owned)
 	s.refused("checkpoint", err)
 	return s, u.ctx.Err()
 }
 
-// tellEpochs returns the digest of the payload that was decided.
-func (u *audit) tellEpochs(s *unitStory, k *unitKeys) (digest string) {
-	for e := int64(0); e <= k.ended; e++ {
+// tellEpochs returns the digest of the payload that was decided, and the highest epoch that somebody owned. It asks for
+// none but those of which there are keys: anybody who can write to the store can make one of any number.
+func (u *audit) tellEpochs(s *unitStory, k *unitKeys) (digest string, owned int64) {
+	for _, e := range k.epochs {
 		d, found, err := u.desk().Ended(u.ctx, k.id, e)
 		if s.refused(fmt.Sprintf("epoch %d", e), err); !found {
 			continue
 		}
-		digest = d.Digest
+		digest, owned = d.Digest, e+1
 		story := epochStory{Epoch: e, To: d.To}
 		if d.Done != nil {
 			story.Done, s.Result = &d.Done.Owner, &d.Done.Value
 		}
 		s.Epochs = append(s.Epochs, story)
 	}
-	return digest
+	return digest, owned
 }
 
-func (u *audit) tellPayload(s *unitStory, unit work.Unit) {
+// tellPayload tells one of what was added under a name: the unit's own, or another. Until somebody owns it, any may
+// become its own.
+func (u *audit) tellPayload(s *unitStory, unit work.Unit, own bool) {
 	payload, progress, err := u.desk().Payload(u.ctx, unit)
-	if s.refused("payload", err); err == nil {
-		data := work.Data(payload)
-		s.Payload, s.ProgressMs = &data, progress.Milliseconds()
+	if s.refused("payload", err); err != nil {
+		return
+	}
+	data := work.Data(payload)
+	story := payloadStory{&data, progress.Milliseconds()}
+	if own && s.Payload == nil {
+		s.payloadStory = story
+	} else {
+		s.Others = append(s.Others, story)
 	}
 }
 
@@ -223,10 +245,10 @@ func (s *unitStory) text() string {
 	line("unit", s.Unit)
 	line("state", s.State)
 	if s.Payload != nil {
-		line("payload", fmt.Sprintf("%q", []byte(*s.Payload)))
+		s.payloadStory.tell("payload", line)
 	}
-	if s.ProgressMs > 0 {
-		line("progress", human(time.Duration(s.ProgressMs)*time.Millisecond))
+	for _, p := range s.Others {
+		p.tell("another", line)
 	}
 	for _, e := range s.Epochs {
 		line(fmt.Sprintf("epoch %d", e.Epoch), e.text())
@@ -241,6 +263,13 @@ func (s *unitStory) text() string {
 		line("refused", r)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func (p payloadStory) tell(name string, line func(name, value string)) {
+	line(name, fmt.Sprintf("%q", []byte(*p.Payload)))
+	if p.ProgressMs > 0 {
+		line("progress", human(time.Duration(p.ProgressMs)*time.Millisecond))
+	}
 }
 
 func (e epochStory) text() string {
