@@ -167,6 +167,7 @@ var invariants = map[string]string{
 	"I1": "An epoch goes to an owner in whose list it stood before his death was decided: it would be overlooked when he dies.",
 	"I2": "Who counts as handled has nothing left to hand over: what he owned would be owned by the dead for good.",
 	"I3": "An epoch is decided after the one before was given to somebody: nobody could say who owns the unit.",
+	"I4": "The next owner begins with the newest acknowledged checkpoint, or a newer one: work that was said to be safe would be lost.",
 
 	"X1": "Every epoch of a unit has one owner, and all agree who: two would work on it at once.",
 	"X2": "A unit is done once: it would have two results.",

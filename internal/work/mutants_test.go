@@ -103,7 +103,7 @@ var mutants = []mutant{
 	{"HandOver: the owned epoch is not closed", "I2", x3, hand(work.Hand{OnlyBefore: true})},
 	{"HandOver: handled before the end", "I2", x3, hand(work.Hand{HandledFirst: true})},
 	{"HandOver: handled though something has no heir", "I2", x3, hand(work.Hand{HandledEver: true})},
-	{"HandOver: the checkpoint of what has no heir is not kept alive", "checkpoint X4", weeks, hand(work.Hand{Forget: true})},
+	{"HandOver: the checkpoint of what has no heir is not kept alive", "I4 X4", weeks, hand(work.Hand{Forget: true})},
 	{"HandOver: an epoch is skipped", "I3", x5, hand(work.Hand{Skip: true})},
 	{"Close: the heir's intent after the decision", "I1", x1, hand(work.Hand{DecideFirst: true})},
 	{"Close: no intent for the heir", "I1", x1, hand(work.Hand{NoIntent: true})},
@@ -119,8 +119,8 @@ var mutants = []mutant{
 		p.Scan = func(l *work.List) ([]work.Intent, error) { return l.ScanAll(ctx) }
 		start(work.Start{AnyOwner: true})(p)
 	}},
-	{"TakeOver: the base is read before the decision", "checkpoint", x4, earlyBase},
-	{"TakeOver: only the epoch before has a base", "checkpoint X4", lasting, start(work.Start{OneBack: true})},
+	{"TakeOver: the base is read before the decision", "I4", x4, earlyBase},
+	{"TakeOver: only the epoch before has a base", "I4 X4", lasting, start(work.Start{OneBack: true})},
 	{"TakeOver: the base is not written", "X4", x4, start(work.Start{NoBase: true})},
 	{"TakeOver: an empty base is not written", "X4", everything, start(work.Start{NoEmpty: true})},
 	{"TakeOver: the end of the epoch is not looked for", "X5", x5, start(work.Start{Unchecked: true})},
@@ -133,12 +133,12 @@ var mutants = []mutant{
 	{"Refresh: only what was scanned is kept alive", "I2 X1 X3", accepting, func(p *worktest.Procedures) {
 		p.Refresh = func(l *work.List) error { return l.RefreshScanned(ctx) }
 	}},
-	{"Refresh: checkpoints are not kept alive", "checkpoint", weeks, ownersSee(mortal)},
+	{"Refresh: checkpoints are not kept alive", "I4", weeks, ownersSee(mortal)},
 	{"Checkpoint: looks before it writes", "X4", lasting, checkpointing((*work.Held).LookFirst)},
 	{"Checkpoint: never looks", "X4", x4, checkpointing((*work.Held).NeverLook)},
-	{"Checkpoint: deletes the last before this one is acknowledged", "checkpoint", lasting, checkpointing((*work.Held).SweepEarly)},
-	{"Checkpoint: one slot for all versions", "checkpoint", everything, checkpointing((*work.Held).OneSlot)},
-	{"Checkpoint: the counter is not raised", "checkpoint", lasting, ownersSee(uncounted)},
+	{"Checkpoint: deletes the last before this one is acknowledged", "I4", lasting, checkpointing((*work.Held).SweepEarly)},
+	{"Checkpoint: one slot for all versions", "I4", everything, checkpointing((*work.Held).OneSlot)},
+	{"Checkpoint: the counter is not raised", "I4", lasting, ownersSee(uncounted)},
 	{"Done: by SetEX alone", "X1", x4, finishing((*work.Held).DoneAlone)},
 	{"Done: by a look and SetEX", "X1", everything, finishing((*work.Held).DoneLooking)},
 }

@@ -18,6 +18,7 @@
 // I1: work/w/e = To(o) implies that (w, e+1) was confirmed in o's list before o's death was visible.
 // I2: handled(o) implies that for every such (w, f) in o's list work/w/(f-1) is decided, and work/w/f too where o owned f.
 // I3: work/w/e is decided only after work/w/(e-1) = To.
+// I4: whoever runs (w, f) begins with the newest acknowledged checkpoint of the epochs before, or with a newer one.
 //
 // From these follow X1 to X5 of the protocol: one owner per epoch, one Done per unit, what was accepted is done or owned
 // by somebody who lives or is found, a lower epoch commits nothing, epochs rise.

@@ -43,7 +43,7 @@ func (j *judge) inherits(me work.Owner, u string, f int64, base string, last *be
 	case i < 0:
 		j.fail("X4: %v begins epoch %d of %s with %q, which epoch %d did not leave: %q", me, f, u, base, last.epoch, last.left)
 	case i < last.acked-1:
-		j.fail("checkpoint: %v begins epoch %d of %s with %q, older than the acknowledged %q", me, f, u, base, last.left[last.acked-1])
+		j.fail("I4: %v begins epoch %d of %s with %q, older than the acknowledged %q", me, f, u, base, last.left[last.acked-1])
 	}
 }
 

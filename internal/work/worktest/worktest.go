@@ -14,7 +14,7 @@ import (
 
 var ctx = context.Background()
 
-// Trials are runs in which the judge keeps all of I1 to I3 and X1 to X5; each has more of what endangers its own.
+// Trials are runs in which the judge keeps all of I1 to I4 and X1 to X5; each has more of what endangers its own.
 func Trials() []proof.Trial { return With(Real) }
 
 // With returns the same trials of other procedures.
