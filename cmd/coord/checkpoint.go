@@ -14,15 +14,17 @@ import (
 // the next. A new time of modification alone says that there is progress. A command that writes more than a few bytes
 // should write another file and rename it, so that nothing half-written is taken.
 type checkpointFile struct {
-	task *coord.Task
-	dir  string
-	last []byte
-	seen time.Time // when it was last modified
+	task     *coord.Task
+	narrator *narrator
+	dir      string
+	last     []byte
+	seen     time.Time // when it was last modified
+	refused  bool      // it was said that it is too large
 }
 
 const checkpointPoll = time.Second
 
-func newCheckpointFile(ctx context.Context, t *coord.Task) (*checkpointFile, error) {
+func newCheckpointFile(ctx context.Context, t *coord.Task, n *narrator) (*checkpointFile, error) {
 	last, err := t.LastCheckpoint(ctx)
 	if err != nil {
 		return nil, err
@@ -31,12 +33,14 @@ func newCheckpointFile(ctx context.Context, t *coord.Task) (*checkpointFile, err
 	if err != nil {
 		return nil, err
 	}
-	f := &checkpointFile{task: t, dir: dir, last: last}
+	f := &checkpointFile{task: t, narrator: n, dir: dir, last: last}
 	if err := os.WriteFile(f.name(), last, 0o600); err != nil {
 		f.remove()
 		return nil, err
 	}
-	f.seen, _ = f.modified()
+	if info, err := os.Stat(f.name()); err == nil {
+		f.seen = info.ModTime()
+	}
 	return f, nil
 }
 
@@ -63,30 +67,37 @@ func (f *checkpointFile) follow(ctx context.Context) (stop func()) {
 }
 
 // look makes a changed content a checkpoint; it compares contents, since times of modification are coarse. What fails is
-// tried again at the next look.
+// tried again at the next look. What is too much is said once, and counts as progress alone.
 func (f *checkpointFile) look(ctx context.Context) {
-	at, err := f.modified()
+	info, err := os.Stat(f.name())
 	if err != nil || ctx.Err() != nil {
+		return
+	}
+	at := info.ModTime()
+	if info.Size() > mostResult {
+		f.refuse()
+		f.touch(ctx, at)
 		return
 	}
 	data, err := os.ReadFile(f.name())
 	switch {
-	case err != nil || len(data) > mostResult:
-	case !bytes.Equal(data, f.last):
-		if f.task.Checkpoint(ctx, data) == nil {
-			f.seen, f.last = at, data
-		}
-	case !at.Equal(f.seen):
-		if f.task.Touch(ctx) == nil {
-			f.seen = at
-		}
+	case err != nil:
+	case bytes.Equal(data, f.last):
+		f.touch(ctx, at)
+	case f.task.Checkpoint(ctx, data) == nil:
+		f.seen, f.last = at, data
 	}
 }
 
-func (f *checkpointFile) modified() (time.Time, error) {
-	info, err := os.Stat(f.name())
-	if err != nil {
-		return time.Time{}, err
+func (f *checkpointFile) touch(ctx context.Context, at time.Time) {
+	if !at.Equal(f.seen) && f.task.Touch(ctx) == nil {
+		f.seen = at
 	}
-	return info.ModTime(), nil
+}
+
+func (f *checkpointFile) refuse() {
+	if !f.refused {
+		f.refused = true
+		f.narrator.say("unit %s, epoch %d: the checkpoint has more than %d bytes: the last one that had not stands", f.task.ID(), f.task.Epoch(), mostResult)
+	}
 }

@@ -33,7 +33,7 @@ var errTooMuch = fmt.Errorf("the result has more than %d bytes", mostResult)
 // run runs the command for t until it has ended, and makes what it printed the result if it succeeded. The end of ctx
 // kills it and all that it started.
 func (j *job) run(ctx context.Context, t *coord.Task) error {
-	file, err := newCheckpointFile(ctx, t)
+	file, err := newCheckpointFile(ctx, t, newNarrator(j.app.err))
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ type runCmd struct {
 	Type        []string       `help:"Take signals of these types only; others stay."`
 	From        []string       `help:"Take signals from these coordinators only; others stay."`
 	Work        bool           `help:"Take units of work instead of signals, until SIGTERM or --timeout: those that are handed over, and those without an owner."`
-	Exec        string         `placeholder:"CMD" help:"With --work: run CMD (sh -c) for each unit: COORD_UNIT, COORD_EPOCH, COORD_SELF, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result. What it leaves in the background is killed when it has ended, on Unix. If it fails, the unit stays with this coordinator until that leaves. What it writes to COORD_CHECKPOINT_FILE is its checkpoint. If coord is killed with SIGKILL, on Linux so is sh, but not what that has started: begin CMD with exec."`
+	Exec        string         `placeholder:"CMD" help:"With --work: run CMD (sh -c) for each unit: COORD_UNIT, COORD_EPOCH, COORD_SELF, COORD_CHECKPOINT in its environment, the payload on stdin; what it prints is the result. What it leaves in the background is killed when it has ended, on Unix. If it fails, the unit stays with this coordinator until that leaves. What it writes to COORD_CHECKPOINT_FILE is its checkpoint, up to 1 MiB; write another file and rename it. If coord is killed with SIGKILL, on Linux so is sh, but not what that has started: begin CMD with exec."`
 	Claim       int            `default:"1" help:"With --work: take up to N units without an owner at a time."`
 	MetricsAddr string         `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at http://HOST:PORT/metrics."`
 }

@@ -109,6 +109,26 @@ func TestFailingCommand(t *testing.T) {
 	}
 }
 
+// A checkpoint that is too large is said to be, once, and the one before stands.
+func TestLargeCheckpoint(t *testing.T) {
+	t.Parallel()
+	u, _ := onRedis(t)
+	b := u.start("run", "--id", "coord-b", "--work", "--exec", `file=$COORD_CHECKPOINT_FILE
+		printf half > $file.new; mv $file.new $file; sleep 2
+		head -c 2000000 /dev/zero > $file.new; mv $file.new $file; sleep 2
+		printf x >> $file; sleep 2; echo looked at again >&2; sleep 60`)
+	u.must("work", "add", "u-1")
+	const refused = "unit u-1, epoch 1: the checkpoint has more than 1048576 bytes: the last one that had not stands\n"
+	await(t, &b.err, refused)
+	await(t, &b.err, "looked at again")
+	awaitShown(t, u, "u-1", `checkpoint "half"`)
+	b.signal(t, syscall.SIGTERM)
+	b.code(t)
+	if n := strings.Count(b.err.String(), refused); n != 1 {
+		t.Errorf("it is said %d times:\n%s", n, b.err.String())
+	}
+}
+
 // A result that is too large, and a command that leaves a child behind with its stdout.
 func TestStrangeResults(t *testing.T) {
 	t.Parallel()
