@@ -158,9 +158,8 @@ func TestFrozenOwnersAreFenced(t *testing.T) {
 		await(t, &p.out, "ready")
 	}
 	d := watchers(t, 1, server.URL(), steady)
-	for i, p := range frozen {
-		p.signal(t, syscall.SIGSTOP)
-		asks[i]() // the first thing that it does when it goes on
+	for _, p := range frozen {
+		p.signal(t, syscall.SIGSTOP) // it takes effect some time later
 	}
 	eventually(t, func() error {
 		if got, moved := d.all(); len(got) != owners || moved != owners {
@@ -168,7 +167,8 @@ func TestFrozenOwnersAreFenced(t *testing.T) {
 		}
 		return nil
 	})
-	for _, p := range frozen {
+	for i, p := range frozen {
+		asks[i]() // the first thing that it does when it goes on
 		p.signal(t, syscall.SIGCONT)
 	}
 	for _, p := range frozen {
