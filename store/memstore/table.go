@@ -5,9 +5,12 @@ import "math"
 // never is the deadline of a key without a time to live.
 const never = math.MaxInt64
 
-// swept is how many entries are looked at, to reap the dead, for each one that is added: two looks keep the dead from
-// outnumbering the living for long, at a constant cost.
-const swept = 2
+// To reap the dead, two entries are looked at for each one that is added: that keeps the dead from outnumbering the
+// living for long, at a constant cost. Many are looked at at once, since neighbours are read faster than strangers.
+const (
+	adds  = 32 // from one sweep to the next
+	looks = 2 * adds
+)
 
 // entry is a key with its value and its deadline, in nanoseconds since the store's epoch.
 type entry struct {
@@ -23,6 +26,7 @@ type table struct {
 	byKey map[string]*entry
 	all   []*entry
 	hand  int // where the sweep goes on
+	added int // how many entries ever were
 }
 
 // find returns the live entry of key, or nil. At its deadline an entry is still alive.
@@ -44,7 +48,9 @@ func (t *table) findOrAdd(key string, now int64) *entry {
 }
 
 func (t *table) add(key string, now int64) *entry {
-	t.sweep(now)
+	if t.added++; t.added%adds == 0 {
+		t.sweep(now)
+	}
 	e := &entry{key: key, deadline: never, place: len(t.all)}
 	t.byKey[key] = e
 	t.all = append(t.all, e)
@@ -63,7 +69,7 @@ func (t *table) remove(e *entry) {
 
 // sweep removes the dead among the next few entries.
 func (t *table) sweep(now int64) {
-	for range swept {
+	for range looks {
 		if t.hand >= len(t.all) {
 			t.hand = 0
 		}
