@@ -18,11 +18,11 @@ func TestExhaustively(t *testing.T) {
 		opts     sim.Options
 		limit    int // of an ordinary run
 	}{
-		{"one monitor, a lost operation", 1, sim.Options{Faults: 1}, 10_000},
-		{"one monitor, two preemptions", 1, sim.Options{Preemptions: 2, Append: true, Batch: true}, 10_000},
+		{"one monitor, a lost operation", 1, sim.Options{Faults: 1}, 15_000},
+		{"one monitor, two preemptions", 1, sim.Options{Preemptions: 2, Append: true, Batch: true}, 15_000},
 		{"one monitor, a crash, a preemption", 1, sim.Options{Crashes: 1, Preemptions: 1, Append: true, Batch: true}, 2_000},
-		{"two monitors", 2, sim.Options{}, 10_000},
-		{"two monitors, a preemption", 2, sim.Options{Preemptions: 1, Append: true, Batch: true}, 20_000},
+		{"two monitors", 2, sim.Options{}, 15_000},
+		{"two monitors, a preemption", 2, sim.Options{Preemptions: 1, Append: true, Batch: true}, 25_000},
 		{"two monitors, a crash", 2, sim.Options{Crashes: 1, Append: true, Batch: true}, 2_000},
 		{"two monitors, a lost operation", 2, sim.Options{Faults: 1, Append: true, Batch: true}, 2_000},
 	} {
