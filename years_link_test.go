@@ -37,7 +37,8 @@ type sky struct {
 type beat struct {
 	seq    int64
 	at     time.Time
-	hidden bool // an older one was written over it, perhaps before any monitor saw it
+	before time.Time // when the one before was
+	hidden bool      // an older one was written over it, perhaps before any monitor saw it
 }
 
 const heartbeats = "blocking:heartbeat:"
@@ -61,9 +62,10 @@ func (s *sky) beat(id string, value []byte) {
 	defer s.mu.Unlock()
 	switch b := s.beats[o]; {
 	case seq > b.seq:
-		s.beats[o] = beat{seq: seq, at: time.Now()}
+		s.beats[o] = beat{seq: seq, at: time.Now(), before: b.at}
 	case seq < b.seq:
-		s.beats[o] = beat{b.seq, b.at, true}
+		b.hidden = true
+		s.beats[o] = b
 	}
 }
 
@@ -75,12 +77,16 @@ func number(value []byte, name string) int64 {
 	return n
 }
 
-// lastBeat is when o last beat, or the look of a monitor before that, where the beat may have been seen by none.
+// lastBeat is when o last beat, or the look of a monitor before that, where the beat may have been seen by none. A beat of
+// this very moment may have come behind a look.
 func (s *sky) lastBeat(o work.Owner) (time.Time, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, known := s.beats[o]
-	if b.hidden {
+	switch {
+	case b.at.Equal(time.Now()) && !b.before.IsZero():
+		return b.before, known
+	case b.hidden:
 		return b.at.Add(-policy.Check), known
 	}
 	return b.at, known
