@@ -170,7 +170,8 @@ func Gather[Answer any](ctx context.Context, a *Coordinator, round string, quest
 
 // Answer makes a Handler, for Serve or Handle, of a function from questions to answers, which are JSON unless Encoding
 // says otherwise. The error of f is a rejection and its text travels to the asker, as does that of a question that
-// cannot be decoded; ErrLater has the question come again.
+// cannot be decoded; it is final for that round. ErrLater has the question come again, and so has the error of ctx when
+// that has ended: see Handler.
 func Answer[Question, Answer any](f func(ctx context.Context, q Question, s *Signal) (Answer, error), opts ...Option) Handler {
 	opt := optionsOf(opts)
 	codec := opt.inRound().codec

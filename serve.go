@@ -14,11 +14,14 @@ import (
 
 // Handler handles one signal. What it returns is the result in the signal's acknowledgement; an error is a rejection
 // and its text travels to the sender. ErrLater has the signal delivered again. A panic is a rejection, and so is
-// runtime.Goexit. ctx ends when this incarnation may not act any more, or when Serve's context does; the call must then
-// return, since Leave and Close wait for it. So it must not call them itself.
+// runtime.Goexit. ctx ends when this incarnation may not act any more, when Serve's context does, or by Handle's stop;
+// the call must then return, since Leave and Close wait for it. So it must not call them itself. Who is stopped has not
+// answered: once ctx has ended, an error that wraps context.Canceled or the cause of ctx's end counts as ErrLater, so the
+// signal comes to the next handler or incarnation. Any other error is a rejection then too; a result counts.
 type Handler func(ctx context.Context, s *Signal) (result []byte, err error)
 
-// Workers bounds how many handler calls run at once; 1 by default, which keeps the order of the signals.
+// Workers bounds how many handler calls run at once; 1 by default, which keeps the order of the signals, but for those
+// that come again after ErrLater: others are handled meanwhile.
 func Workers(n int) Option { return func(o *options) { o.workers = max(n, 1) } }
 
 // Once has Serve, or Handle, end with the first signal that its handler has answered or refused: Serve returns nil then,
@@ -184,10 +187,15 @@ func (s *server) handle(d *mailbox.Delivery) {
 	result, err = s.call(d)
 }
 
+// stopped reports whether err says no more than that the call was stopped.
+func (s *server) stopped(err error) bool {
+	return s.ctx.Err() != nil && (errors.Is(err, s.ctx.Err()) || errors.Is(err, context.Cause(s.ctx)))
+}
+
 // answered draws the consequences of a call, and sees whether something waits for the worker.
 func (s *server) answered(d *mailbox.Delivery, result []byte, err error) {
 	a := s.coordinator
-	if errors.Is(err, ErrLater) {
+	if errors.Is(err, ErrLater) || s.stopped(err) {
 		a.turns.again(d, a.client.Poll)
 	} else {
 		a.acknowledge(d, result, err)
