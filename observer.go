@@ -3,12 +3,13 @@ package coord
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 )
 
 // Observer is told what happens: it is the one seam for metrics, logs and traces. It is called with no lock held,
 // possibly concurrently, and must return soon: a coordinator hands nothing over meanwhile, so an observer must not wait for
-// one.
+// one; nor call Leave or Close, which may wait for whoever called it: start a goroutine for that.
 type Observer interface {
 	Observe(Event)
 }
@@ -19,8 +20,9 @@ type ObserverFunc func(Event)
 // Observe calls f.
 func (f ObserverFunc) Observe(e Event) { f(e) }
 
-// Observers tells several observers, in order.
+// Observers tells several observers, in order. A nil among them is skipped.
 func Observers(all ...Observer) Observer {
+	all = slices.DeleteFunc(slices.Clone(all), func(o Observer) bool { return o == nil })
 	return ObserverFunc(func(e Event) {
 		for _, o := range all {
 			o.Observe(e)
@@ -59,7 +61,9 @@ type (
 		Latency            time.Duration
 		Rejected           bool
 	}
-	// SignalFailed: a Send ended without ACK, or a Post without a confirmed write.
+	// SignalFailed: a Send ended without ACK, or a Post without a confirmed write; also one that was not even tried, for
+	// ErrMailboxFull, ErrFenced or ErrClosed (ID is empty where it had none yet). What is refused for what it is, such as
+	// ErrInvalidID or ErrTooLarge, is no signal.
 	SignalFailed struct {
 		ID, From, To, Type string
 		Err                error

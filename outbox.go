@@ -32,6 +32,8 @@ type outgoing struct {
 	until time.Time     // when that Send gives up; zero: not known yet
 	again time.Time     // when it posts once more; zero: it is posting
 	ack   atomic.Pointer[envelope.Ack]
+
+	failing bool // the store has failed that Send, whose goroutine alone uses this
 }
 
 func (o *outgoing) awaited() bool { return o.news != nil }

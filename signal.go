@@ -28,8 +28,8 @@ func Trace(context string) Option { return func(o *options) { o.trace = context 
 // Send posts a signal and blocks until it is acknowledged. The payload is not kept. Errors: ErrRejected (with the ACK)
 // if the receiver's handler refused it; ErrNoAck together with ErrTimeout or the cause of ctx's end, after which the
 // signal stays in the mailbox and may still be handed over; ErrFenced, ErrClosed, ErrMailboxFull, ErrTooLarge,
-// ErrInvalidID. It outlasts an outage of the store: if that never confirmed the signal, the error is
-// ErrUnavailable as well.
+// ErrInvalidID. It outlasts an outage of the store: if that never confirmed the signal, and failed meanwhile or when Send
+// looked for the ACK once more at its end, the error is ErrUnavailable as well.
 func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, opts ...Option) (*Ack, error) {
 	c := a.client
 	s := &sending{outgoing: outgoing{news: make(chan struct{}, 1)}}
@@ -37,13 +37,13 @@ func (a *Coordinator) Send(ctx context.Context, to, typ string, payload []byte, 
 	if opt.apply(opts); opt.legacy || c.EmitLegacy {
 		l, err := a.composeLegacy(to, typ, payload)
 		if err != nil {
-			return nil, err
+			return nil, a.unsent("legacy", to, typ, err)
 		}
 		return a.sendLegacy(ctx, l, opt.bound(c.Timeout))
 	}
 	o.Context = ctx
 	if err := a.compose(o, to, typ, payload, opt); err != nil {
-		return nil, err
+		return nil, a.unsent(o.message.ID, to, typ, err)
 	}
 	defer o.end(context.Canceled)
 	defer a.out.drop(o)
@@ -60,7 +60,7 @@ func (a *Coordinator) sendAndAwait(o *outgoing, within time.Duration) (*Ack, err
 	c, s := a.client, o.signal
 	ack, err := a.untilAck(o, within)
 	if ack == nil {
-		return nil, a.failed(o, o.noAck(err))
+		return nil, a.failed(s.ID, s.Receiver, s.Type, o.noAck(err))
 	}
 	to, latency := s.Receiver, c.Clock.Now().Sub(s.Time)
 	if c.watched() {
@@ -74,24 +74,24 @@ func (a *Coordinator) sendAndAwait(o *outgoing, within time.Duration) (*Ack, err
 }
 
 // Post puts a signal into the receiver's mailbox and returns its id once it is certain to be there: it will be handed
-// over when the receiver runs. The payload is not kept. After ErrUnavailable or the end of ctx the outcome is unknown.
-// Other errors as for Send.
+// over when the receiver runs. The payload is not kept. After ErrUnavailable or the end of ctx, whose error and cause are
+// in the chain, the outcome is unknown. Other errors as for Send.
 func (a *Coordinator) Post(ctx context.Context, to, typ string, payload []byte, opts ...Option) (id string, err error) {
 	opt := optionsOf(opts)
 	if opt.legacy || a.client.EmitLegacy {
 		l, err := a.composeLegacy(to, typ, payload)
 		if err != nil {
-			return "", err
+			return "", a.unsent("legacy", to, typ, err)
 		}
 		return a.postLegacy(ctx, l)
 	}
 	o := &outgoing{}
 	if err := a.compose(o, to, typ, payload, &opt); err != nil {
-		return "", err
+		return "", a.unsent(o.message.ID, to, typ, err)
 	}
 	if err := a.postNow(ctx, o); err != nil {
 		a.out.drop(o)
-		return "", a.failed(o, fmt.Errorf("%s to %s: %w", typ, to, err))
+		return "", a.failed(o.signal.ID, to, typ, fmt.Errorf("%s to %s: %w", typ, to, unconfirmed(ctx, err)))
 	}
 	a.client.poller.start()
 	return o.signal.ID, nil
@@ -120,9 +120,32 @@ func (a *Coordinator) compose(o *outgoing, to, typ string, payload []byte, opt *
 	return a.out.compose(o)
 }
 
-func (a *Coordinator) failed(o *outgoing, err error) error {
-	s := o.signal
-	a.client.emit(SignalFailed{s.ID, s.Sender, s.Receiver, s.Type, err})
+func (a *Coordinator) failed(id, to, typ string, err error) error {
+	a.client.emit(SignalFailed{id, a.id, to, typ, err})
+	return err
+}
+
+// unsent tells of a signal that was not even tried, unless it was refused for what it is.
+func (a *Coordinator) unsent(id, to, typ string, err error) error {
+	if errors.Is(err, ErrMailboxFull) || errors.Is(err, ErrFenced) || errors.Is(err, ErrClosed) {
+		return a.failed(id, to, typ, err)
+	}
+	return err
+}
+
+// unconfirmed says of the error of a write whether ctx ended, or else that the store is to blame, unless it refused.
+func unconfirmed(ctx context.Context, err error) error {
+	switch {
+	case store.Permanent(err):
+		return err
+	case ctx.Err() == nil && !errors.Is(err, ErrUnavailable):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	for _, end := range []error{ctx.Err(), context.Cause(ctx)} {
+		if end != nil && !errors.Is(err, end) {
+			err = fmt.Errorf("%w: %w", end, err)
+		}
+	}
 	return err
 }
 
@@ -144,7 +167,7 @@ func (a *Coordinator) postNow(ctx context.Context, o *outgoing) error {
 // noAck says that o was not acknowledged, and whether the store is to blame.
 func (o *outgoing) noAck(cause error) error {
 	err := fmt.Errorf("%s to %s: %w: %w", o.signal.Type, o.signal.Receiver, ErrNoAck, cause)
-	if !o.posted.Load() && !store.Permanent(cause) && !errors.Is(cause, ErrUnavailable) {
+	if o.failing && !o.posted.Load() && !store.Permanent(cause) {
 		err = fmt.Errorf("%w: %w: the store never confirmed the signal", err, ErrUnavailable)
 	}
 	return err
@@ -177,6 +200,7 @@ func (a *Coordinator) untilAck(o *outgoing, within time.Duration) (*envelope.Ack
 		if store.Permanent(trouble) {
 			return nil, trouble
 		}
+		o.failing = o.failing || trouble != nil && o.Err() == nil
 		a.client.poller.start()
 		if ack := a.awaitAck(o, pause); ack != nil {
 			return ack, nil
@@ -207,12 +231,15 @@ func (a *Coordinator) awaitAck(o *outgoing, pause time.Duration) *envelope.Ack {
 	return nil
 }
 
-// lastLook: an ACK that stands at the timeout counts.
+// lastLook: an ACK that stands at the timeout counts; and so does a store that does not answer.
 func (a *Coordinator) lastLook(o *outgoing) *envelope.Ack {
 	c := a.client
 	value, err := c.once.Get(a.life, c.space.Ack(a.id, o.signal.ID))
-	if err == nil {
+	switch {
+	case err == nil:
 		a.out.answered(o, value)
+	case !store.Permanent(err) && a.life.Err() == nil:
+		o.failing = true
 	}
 	return o.ack.Load()
 }
