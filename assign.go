@@ -2,6 +2,7 @@ package coord
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,7 +15,9 @@ import (
 // the id is that of another unit: one with another payload or Progress. After ErrUnavailable or the end of ctx the outcome
 // is unknown: call it again.
 func (c *Client) AssignWork(ctx context.Context, w Work, to string) error {
-	err := w.check()
+	ctx, done := during(ctx, c.life)
+	defer done()
+	err := errors.Join(w.check(), checkID("to", to))
 	if err == nil {
 		err = c.assign(ctx, w, to)
 	}

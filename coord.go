@@ -58,7 +58,7 @@ type Client struct {
 	unwatch func()
 
 	life context.Context // of everything in the background
-	end  context.CancelFunc
+	end  func()
 
 	generation  atomic.Pointer[string]
 	renewed     atomic.Int64 // when generation last changed, in Unix nanoseconds
@@ -90,7 +90,8 @@ func Open(st store.Store, cfg Config) (*Client, error) {
 	if c.once == nil {
 		c.once = st
 	}
-	c.life, c.end = context.WithCancel(context.Background())
+	life, end := context.WithCancelCause(context.Background())
+	c.life, c.end = life, func() { end(ErrClosed) }
 	c.beater = ticker{client: c, every: r.Policy.Beat, tick: c.beat, again: c.worthBeating}
 	c.poller = ticker{client: c, every: r.Poll, tick: c.poll, again: c.worthPolling}
 	c.acks.init(c)

@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,8 @@ func (c *Client) Join(ctx context.Context, id string) (*Coordinator, error) {
 	if err := checkID("id", id); err != nil {
 		return nil, err
 	}
+	ctx, done := during(ctx, c.life)
+	defer done()
 	generation, err := c.ensureGeneration(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("join %s: %w", id, err)
@@ -222,6 +225,9 @@ func (a *Coordinator) fence() {
 		a.client.emit(Fenced{a.id, a.me.Incarnation})
 	}
 }
+
+// ready returns why this incarnation takes nothing on, or nil: it has ended, or, if not, it is suspended.
+func (a *Coordinator) ready() error { return cmp.Or(a.alive(), a.Suspended()) }
 
 // alive returns why this incarnation may not act, or nil.
 func (a *Coordinator) alive() error {

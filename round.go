@@ -3,7 +3,6 @@ package coord
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -240,9 +239,11 @@ func (r *Round[Answer]) Decide(ctx context.Context, outcome, reason string) (Dec
 }
 
 func (a *Coordinator) decideRound(ctx context.Context, name, outcome, reason string) (Decision, error) {
-	if err := errors.Join(a.alive(), a.Suspended()); err != nil {
+	if err := a.ready(); err != nil {
 		return Decision{}, err
 	}
+	ctx, done := during(ctx, a.life)
+	defer done()
 	d, mine, err := round.Decide(ctx, a.client.desk, a.owner(), name, outcome, reason, newID())
 	return Decision{d.Outcome, d.Reason, d.By, d.Incarnation, mine}, err
 }

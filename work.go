@@ -109,7 +109,7 @@ func (t *Task) use(ctx context.Context, what string, refused error, f func(conte
 	if err == nil {
 		err = t.coordinator.Suspended()
 		if err == nil {
-			err = f(ctx)
+			err = t.outlast(ctx, f)
 		}
 		t.leave()
 	}
@@ -125,6 +125,32 @@ func (t *Task) use(ctx context.Context, what string, refused error, f func(conte
 		err = fmt.Errorf("unit %s, epoch %d: %s: %w", t.ID(), t.Epoch(), what, err)
 	}
 	return err
+}
+
+// outlast calls f again where the store has given up, until ctx ends or t does: an outage that is over before we are
+// suspended costs no work.
+func (t *Task) outlast(ctx context.Context, f func(context.Context) error) error {
+	ctx, done := during(ctx, t.ctx)
+	defer done()
+	for attempt := 1; ; attempt++ {
+		err := f(ctx)
+		if !errors.Is(err, ErrUnavailable) {
+			return err
+		}
+		if e := t.coordinator.client.jitter(ctx, attempt); e != nil {
+			return errors.Join(e, err)
+		}
+	}
+}
+
+// during is ctx, which also ends with life, and for the same reason.
+func during(ctx, life context.Context) (both context.Context, done func()) {
+	both, end := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(life, func() { end(context.Cause(life)) })
+	return both, func() {
+		stop()
+		end(nil)
+	}
 }
 
 // whySuspended: others may have decided already what we were suspended for. Who cannot find out is suspended.
@@ -192,9 +218,11 @@ func (t *Task) finish(cause error) {
 // handed over when this coordinator ends, or waits for whoever accepts it next. A task that ended because this coordinator
 // was suspended is resumed by accepting the unit again.
 func (a *Coordinator) Accept(ctx context.Context, w Work) (*Task, error) {
-	if err := errors.Join(w.check(), a.alive(), a.Suspended()); err != nil {
+	if err := errors.Join(w.check(), a.ready()); err != nil {
 		return nil, err
 	}
+	ctx, done := during(ctx, a.life)
+	defer done()
 	t, err := a.accept(ctx, w)
 	if err != nil {
 		return nil, fmt.Errorf("accept unit %s: %w", w.ID, err)
@@ -244,6 +272,8 @@ func (c *Client) AddWork(ctx context.Context, w Work) error {
 	if err := w.check(); err != nil {
 		return err
 	}
+	ctx, done := during(ctx, c.life)
+	defer done()
 	if err := c.addWork(ctx, w); err != nil {
 		return fmt.Errorf("add unit %s: %w", w.ID, err)
 	}

@@ -95,7 +95,8 @@ type Desk struct {
 	Pause func(ctx context.Context, attempt int) error
 }
 
-// until repeats step while its outcome is unknown: the same again until it is confirmed or ctx ends.
+// until repeats step while its outcome is unknown: the same again until it is confirmed, ctx ends, or the store has given
+// up: whoever asks that again soon gets the same answer.
 func (d *Desk) until(ctx context.Context, step func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := step()
@@ -105,15 +106,15 @@ func (d *Desk) until(ctx context.Context, step func() error) error {
 		if ctx.Err() != nil {
 			return errors.Join(context.Cause(ctx), err)
 		}
-		if err := d.Pause(ctx, attempt); err != nil {
-			return err
+		if e := d.Pause(ctx, attempt); e != nil {
+			return errors.Join(e, err)
 		}
 	}
 }
 
-// final reports whether err is one that trying again does not mend.
+// final reports whether err is one that trying again does not mend, or not soon.
 func final(err error) bool {
-	for _, f := range []error{ErrMalformed, agree.ErrForged, agree.ErrInvalidTTL} {
+	for _, f := range []error{ErrMalformed, agree.ErrForged, agree.ErrInvalidTTL, store.ErrUnavailable} {
 		if errors.Is(err, f) {
 			return true
 		}
