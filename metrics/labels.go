@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/blocking-coordination/coord"
+	"github.com/blocking-coordination/coord/store"
 )
 
 // The closed sets of label values. Every one of them is exported from the start, with 0: a rate over a series that
@@ -18,7 +19,7 @@ var (
 	refusals   = []string{
 		"malformed", "unsigned", "unknown-key", "forged", "misrouted", "stale", "future", "too-large", "other",
 	}
-	failures = []string{"timeout", "cancelled", "fenced", "closed", "unavailable", "store", reasonRefused}
+	failures = []string{"timeout", "cancelled", "fenced", "closed", "full", "unavailable", "store", reasonRefused}
 )
 
 const reasonRefused = "refused"
@@ -31,19 +32,21 @@ func refusal(reason string) string {
 	return "other"
 }
 
-// failure is the one word for why a signal was not delivered. A timeout during which the store never answered is
-// unavailable: that is where to look.
+// failure is the one word for why a signal was not delivered. A timeout during which the store failed is unavailable: that
+// is where to look. A Send that ended for any other reason than the store's was cancelled, whatever cause its caller named.
 func failure(err error) string {
 	switch {
 	case errors.Is(err, coord.ErrFenced):
 		return "fenced"
 	case errors.Is(err, coord.ErrClosed):
 		return "closed"
+	case errors.Is(err, coord.ErrMailboxFull):
+		return "full"
 	case errors.Is(err, coord.ErrUnavailable):
 		return "unavailable"
 	case errors.Is(err, coord.ErrTimeout):
 		return "timeout"
-	case cancelled(err):
+	case !store.Permanent(err) && cancelled(err):
 		return "cancelled"
 	}
 	return "store"
@@ -57,5 +60,5 @@ func result(err error) string {
 }
 
 func cancelled(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, coord.ErrNoAck) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -14,8 +14,11 @@
 //	dead_coordinator_escalations_total                deaths that a monitor of this process decided; a fleet's sum has
 //	                                                  each death once
 //	signal_delivery_failures_total{reason}            every Send without ACK and Post without a confirmed write, by why:
-//	                                                  timeout, cancelled, fenced, closed, unavailable, store; and, as
-//	                                                  refused, every record that a receiver here stepped over
+//	                                                  timeout, cancelled, fenced, closed, full (the receiver has not
+//	                                                  acknowledged Config.MailboxLimit of them), unavailable (the store
+//	                                                  failed), store (it refused); and, as refused, every record that a
+//	                                                  receiver here stepped over. Not what was no signal: ErrInvalidID,
+//	                                                  ErrTooLarge
 //
 //	blocking_coordination_waiting                     Waits that block now
 //	blocking_coordination_oldest_wait_seconds         for how long the oldest of them has; 0 where none does
@@ -69,15 +72,22 @@ var (
 // Option changes what New makes.
 type Option func(*Observer)
 
-// WithClock has the age of waits told by clock; by default by store.SystemClock. It is for programs on a fake clock. It
-// has no effect where New returns an Observer that was registered before.
+// WithClock has the age of waits told by clock; by default, or where it is nil, by store.SystemClock. It is for programs
+// on a fake clock. It has no effect where New returns an Observer that was registered before.
 func WithClock(clock store.Clock) Option {
-	return func(o *Observer) { o.waits.clock = clock }
+	return func(o *Observer) {
+		if clock != nil {
+			o.waits.clock = clock
+		}
+	}
 }
 
 // New registers an Observer with reg. Where one is registered already, that one is returned, so a program may call New
-// for each of its Clients. The error is reg's: another collector has one of the names.
+// for each of its Clients. The error is reg's: another collector has one of the names; or that reg is nil.
 func New(reg prometheus.Registerer, opts ...Option) (*Observer, error) {
+	if reg == nil {
+		return nil, errors.New("metrics: no registerer")
+	}
 	o := &Observer{instruments: newInstruments(), waits: waits{clock: store.SystemClock}}
 	for _, opt := range opts {
 		opt(o)
@@ -168,9 +178,9 @@ func (o *Observer) member(e coord.Event) {
 		o.fenced.Inc()
 		o.fleet.left(member{e.ID, e.Incarnation})
 	case coord.Suspended:
-		o.fleet.suspended(member{e.ID, e.Incarnation}, true)
+		o.fleet.suspended(member{e.ID, e.Incarnation})
 	case coord.Resumed:
-		o.fleet.suspended(member{e.ID, e.Incarnation}, false)
+		o.fleet.resumed(member{e.ID, e.Incarnation})
 	case coord.Beat:
 		o.beats.WithLabelValues(result(e.Err)).Inc()
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/blocking-coordination/coord"
 	"github.com/blocking-coordination/coord/metrics"
+	"github.com/blocking-coordination/coord/store"
 	"github.com/blocking-coordination/coord/store/memstore"
 )
 
@@ -96,7 +97,10 @@ func TestWhatEachEventCounts(t *testing.T) {
 		"cancelled":   {[]coord.Event{failed(context.Canceled)}, map[string]float64{failures + "cancelled}": 1}},
 		"fenced send": {[]coord.Event{failed(coord.ErrFenced)}, map[string]float64{failures + "fenced}": 1}},
 		"closed send": {[]coord.Event{failed(coord.ErrClosed)}, map[string]float64{failures + "closed}": 1}},
-		"denied":      {[]coord.Event{failed(boom)}, map[string]float64{failures + "store}": 1}},
+		"given up":    {[]coord.Event{failed(errors.Join(coord.ErrNoAck, boom))}, map[string]float64{failures + "cancelled}": 1}},
+		"full":        {[]coord.Event{failed(coord.ErrMailboxFull)}, map[string]float64{failures + "full}": 1}},
+		"denied":      {[]coord.Event{failed(errors.Join(coord.ErrNoAck, store.ErrDenied))}, map[string]float64{failures + "store}": 1}},
+		"unknown":     {[]coord.Event{failed(boom)}, map[string]float64{failures + "store}": 1}},
 		"forged": {[]coord.Event{coord.SignalRefused{Reason: "forged"}}, map[string]float64{
 			failures + "refused}": 1, "blocking_coordination_signals_refused_total{reason=forged}": 1}},
 		"a reason of tomorrow": {[]coord.Event{coord.SignalRefused{Reason: "coord-a"}}, map[string]float64{

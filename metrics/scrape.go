@@ -83,42 +83,46 @@ type member struct {
 	incarnation int64
 }
 
-// fleet is who is joined in this process, and whether others see its heartbeats.
+// fleet is who is joined in this process, and whether others see its heartbeats. Clients of several namespaces may have
+// members of one name and incarnation, so they are counted.
 type fleet struct {
 	mu      sync.Mutex
-	members map[member]bool // true while its heartbeats stand
+	members map[member]count
 }
 
-func (f *fleet) joined(m member) {
+// count is how many members of one name are joined, and how many of these are suspended.
+type count struct{ joined, suspended int }
+
+func (f *fleet) joined(m member) { f.change(m, 1, 0) }
+
+// left takes whoever ended for one that was suspended, if one is: should that be wrong, its own end or return mends it.
+func (f *fleet) left(m member) { f.change(m, -1, -1) }
+
+func (f *fleet) suspended(m member) { f.change(m, 0, 1) }
+func (f *fleet) resumed(m member)   { f.change(m, 0, -1) }
+
+// change ignores what comes after the end.
+func (f *fleet) change(m member, joined, suspended int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	n := f.members[m]
+	n.joined += joined
+	n.suspended = min(max(n.suspended+suspended, 0), n.joined)
+	if n.joined <= 0 {
+		delete(f.members, m)
+		return
+	}
 	if f.members == nil {
-		f.members = map[member]bool{}
+		f.members = map[member]count{}
 	}
-	f.members[m] = true
-}
-
-func (f *fleet) left(m member) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.members, m)
-}
-
-func (f *fleet) suspended(m member, suspended bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, joined := f.members[m]; joined {
-		f.members[m] = !suspended
-	}
+	f.members[m] = n
 }
 
 func (f *fleet) active() (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, beating := range f.members {
-		if beating {
-			n++
-		}
+	for _, m := range f.members {
+		n += m.joined - m.suspended
 	}
 	return n
 }
