@@ -117,9 +117,7 @@ func (c *Client) Close() error {
 	late := append([]*Coordinator(nil), c.members...)
 	c.mu.Unlock()
 	for _, a := range late {
-		if a.end(ErrClosed) {
-			c.emit(Left{a.id, a.me.Incarnation})
-		}
+		a.close(ErrClosed)
 	}
 	c.end()
 	c.beater.stop()

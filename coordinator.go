@@ -64,7 +64,6 @@ func (c *Client) Join(ctx context.Context, id string) (*Coordinator, error) {
 		a.end(err)
 		return nil, fmt.Errorf("join %s: %w", id, err)
 	}
-	c.emit(Joined{a.id, a.me.Incarnation})
 	return a, nil
 }
 
@@ -102,10 +101,12 @@ func (a *Coordinator) begin(ctx context.Context, generation string) error {
 	if err := a.turns.box.Join(ctx, generation); err != nil {
 		return err
 	}
+	c.emit(Joined{a.id, a.me.Incarnation}) // before anything else may end it
 	if c.hints != nil {
 		a.subscribe = c.hints.Subscribe(c.space.Channel(a.id), a.hint)
 	}
 	if err := c.add(a); err != nil { // from here on, Close may end it
+		a.close(err)
 		return err
 	}
 	c.beater.start()
@@ -217,6 +218,13 @@ func (a *Coordinator) end(cause error) bool {
 	a.turns.abandon(cause)
 	a.out.abandon(cause)
 	return true
+}
+
+// close ends it without further ado.
+func (a *Coordinator) close(cause error) {
+	if a.end(cause) && !a.guest {
+		a.client.emit(Left{a.id, a.me.Incarnation})
+	}
 }
 
 // fence ends it for good: a later incarnation exists, or it was declared dead.

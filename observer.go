@@ -38,7 +38,8 @@ type Event interface {
 
 // The events.
 type (
-	// Joined: a coordinator joined in this process.
+	// Joined: a coordinator joined in this process. It is told of before its Left or Fenced. A Join that Close overtakes
+	// may be Joined and Left, and return ErrClosed.
 	Joined struct {
 		ID          string
 		Incarnation int64
