@@ -83,17 +83,25 @@ func (h *chooser) choose(u work.Unit, e int64, not []work.Owner) (work.Owner, bo
 		}
 		return work.Owner{}, false
 	}
-	pick := h.pick
-	if pick == nil {
-		pick = fewest
-	}
-	id := pick(u.ID, able)
+	id := h.picked(u.ID, able)
 	i := slices.IndexFunc(h.living, func(l Heir) bool { return l.ID == id })
 	if i < 0 || !slices.ContainsFunc(able, func(l Heir) bool { return l.ID == id }) {
 		return work.Owner{}, false
 	}
 	h.living[i].Units++
 	return h.living[i].owner, true
+}
+
+// picked is the choice of pick, which a user may have written; nobody where it breaks: the next Check asks again.
+func (h *chooser) picked(unit string, able []Heir) (id string) {
+	if h.pick == nil {
+		return fewest(unit, able)
+	}
+	err := h.client.guarded(unit, func() error { id = h.pick(unit, able); return nil })
+	if err != nil {
+		h.client.emit(HandlerFailed{About: "an heir for unit " + unit, Err: err})
+	}
+	return id
 }
 
 func fewest(_ string, living []Heir) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -27,19 +28,21 @@ type MonitorOption func(*Monitor)
 // least once per (id, incarnation): before it hands over the dead one's work itself, or after another monitor has done so.
 // One that starts, or finds that the store lost its data, has looked at nobody yet. So where every monitor of a namespace
 // has an OnDead, no death is untold whatever crashes; one without it may finish a death while none that has it runs. The
-// error of f is reported and does not hold up the hand-over.
+// error of f is reported and does not hold up the hand-over. A panic is an error, and so is runtime.Goexit.
 func OnDead(f func(ctx context.Context, d Death) error) MonitorOption {
 	return func(m *Monitor) { m.onDead = f }
 }
 
 // Heirs has pick choose who inherits a unit, by the id of one of the living, who are at least one. By default it is the
-// one with the fewest units.
+// one with the fewest units. Where pick names nobody of them, panics or calls runtime.Goexit, it is asked again at the next
+// Check.
 func Heirs(pick func(unit string, living []Heir) string) MonitorOption {
 	return func(m *Monitor) { m.pick = pick }
 }
 
 // Monitor watches a namespace: it tells the living from the dead, and finishes what the dead have left. Any number of
-// monitors may watch the same namespace.
+// monitors may watch the same namespace. An Observer, and a function given to OnDead, Heirs or Spawn, may call Health, but
+// not Check: it waits for the one that called them.
 type Monitor struct {
 	client *Client
 	onDead func(context.Context, Death) error
@@ -55,8 +58,9 @@ type Monitor struct {
 	spawned []spawning
 	waiting []unhandled
 
-	mu   sync.Mutex
-	told []work.Owner // whose death OnDead was told of, while the watch knows them
+	mu    sync.Mutex      // never held while calling out
+	told  []work.Owner    // whose death OnDead was told of, while the watch knows them
+	known []detect.Member // as of the last look; replaced, never changed
 }
 
 // chore is something to finish: an incarnation that is over, or superseded and not yet decided to be.
@@ -80,12 +84,6 @@ func (c *Client) Monitor(opts ...MonitorOption) *Monitor {
 	m.slow = progress{desk: m.desk, policy: c.Policy, now: c.Clock.Now}
 	return m
 }
-
-func (p Policy) detection() detect.Policy { return detect.Policy(p) }
-
-// Bounds returns between which ages a death is escalated on real clocks, where beats and checks come in time: the lower
-// one counts from the last beat, the upper one allows a check to slip past each edge. For DefaultPolicy 235 s and 280 s.
-func (p Policy) Bounds() (low, high time.Duration) { return detect.Bounds(p.detection()) }
 
 // briefDesk is for those who come again anyway: past the breaker, and with a few attempts only.
 func (c *Client) briefDesk() *work.Desk {
@@ -179,6 +177,7 @@ func (m *Monitor) look(ctx context.Context) (todo []chore, err error) {
 		m.watch.Regressed()
 	}
 	report, err := m.watch.Check(ctx)
+	m.remember(m.watch.Members()) // before anybody is told of it
 	if lost || errors.Is(err, ErrStoreRegressed) {
 		m.startOver()
 	}
@@ -186,6 +185,12 @@ func (m *Monitor) look(ctx context.Context) (todo []chore, err error) {
 		todo = m.note(todo, f)
 	}
 	return todo, err
+}
+
+func (m *Monitor) remember(known []detect.Member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known = known
 }
 
 // note tells of a finding, and adds what follows from it.
@@ -254,9 +259,38 @@ func (m *Monitor) tell(ctx context.Context, o work.Owner, silent time.Duration) 
 	m.mu.Lock()
 	m.told = append(m.told, o)
 	m.mu.Unlock()
-	if err := m.onDead(ctx, Death{o.ID, o.Incarnation, silent}); err != nil {
+	err := m.client.guarded("", func() error { return m.onDead(ctx, Death{o.ID, o.Incarnation, silent}) })
+	if err != nil {
 		m.client.emit(HandlerFailed{About: "the death of " + o.String(), Err: err})
 	}
+}
+
+// guarded calls what a user wrote for a monitor, in a goroutine of its own: what one death or one unit brings about ends
+// no process, nor a goroutine that others need, or it would end one monitor after the other.
+func (c *Client) guarded(unit string, f func() error) (err error) {
+	returned, done := false, make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if !returned {
+				err = c.broken(unit, recover())
+			}
+		}()
+		err = f()
+		returned = true
+	}()
+	<-done
+	return err
+}
+
+// broken tells of a monitor's function that panicked with v; nil where it vanished.
+func (c *Client) broken(unit string, v any) error {
+	err := fmt.Errorf("the handler panicked: %v", v)
+	if v == nil {
+		v, err = errVanished, errVanished
+	}
+	c.emit(HandlerPanicked{By: "monitor", Unit: unit, Value: v, Stack: string(debug.Stack())})
+	return err
 }
 
 func (m *Monitor) wasTold(o work.Owner) bool {
@@ -306,12 +340,15 @@ type Health struct {
 	Warnings    int
 }
 
-// Health returns what the last Check knew, in the order of ids. Those of whom everything is handled are forgotten.
+// Health returns what the last Check knew, in the order of ids. Those of whom everything is handled are forgotten. It waits
+// for no Check: whoever is told of a Warned, a Recovered or a Dead finds it here, and while a Check still looks, Health is
+// as of the one before.
 func (m *Monitor) Health() []Health {
-	m.looks <- struct{}{}
-	defer func() { <-m.looks }()
+	m.mu.Lock()
+	known := m.known
+	m.mu.Unlock()
 	var all []Health
-	for _, k := range m.watch.Members() {
+	for _, k := range known {
 		all = append(all, Health{k.ID, k.Incarnation, k.Health.String(), k.Silent, k.Warnings})
 	}
 	return all

@@ -3,6 +3,8 @@ package coord
 import (
 	"errors"
 	"time"
+
+	"github.com/blocking-coordination/coord/internal/detect"
 )
 
 // Policy says how often a coordinator beats and when its silence counts. All members of a namespace share one.
@@ -40,6 +42,15 @@ func (p Policy) withDefaults() Policy {
 	}
 	return p
 }
+
+// Bounds returns between which ages a death is escalated on real clocks, where beats and checks come in time: the lower
+// one counts from the last beat, the upper one allows a check to slip past each edge. For DefaultPolicy, and for the zero
+// Policy, which stands for it, 235 s and 280 s. Where Open refuses a Policy, its bounds mean nothing.
+func (p Policy) Bounds() (low, high time.Duration) {
+	return detect.Bounds(p.withDefaults().detection())
+}
+
+func (p Policy) detection() detect.Policy { return detect.Policy(p) }
 
 // check: every relation that the protocol relies on.
 func (p Policy) check() error {

@@ -22,6 +22,7 @@ type Orphan struct {
 
 // Spawn has f called for a unit that has no heir: it is to start a coordinator, usually named like the dead one with
 // "-recovery-<n>", that calls TakeEpoch. f is called again, after Policy.Stale, until the unit has an owner.
+// After an error it is called again at the next Check; a panic is an error, and so is runtime.Goexit.
 func Spawn(f func(ctx context.Context, o Orphan) error) MonitorOption {
 	return func(m *Monitor) { m.spawn = f }
 }
@@ -58,7 +59,8 @@ func (m *Monitor) spawnOne(ctx context.Context, from work.Owner, i work.Intent) 
 	if err != nil {
 		return err
 	}
-	return m.spawn(ctx, Orphan{i.Unit.ID, i.Epoch, payload, progress, checkpoint, from.ID})
+	o := Orphan{i.Unit.ID, i.Epoch, payload, progress, checkpoint, from.ID}
+	return m.client.guarded(o.Unit, func() error { return m.spawn(ctx, o) })
 }
 
 // TakeEpoch makes this coordinator the heir of an orphan: the owner of the epoch after Orphan.Epoch. It returns the task

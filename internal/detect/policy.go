@@ -32,4 +32,8 @@ func Bounds(p Policy) (low, high time.Duration) {
 	return low, high + time.Duration(p.Warnings)*p.Check
 }
 
-func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit * unit }
+// roundUp leaves d as it is where there is no unit.
+func roundUp(d, unit time.Duration) time.Duration {
+	unit = max(unit, 1)
+	return (d + unit - 1) / unit * unit
+}

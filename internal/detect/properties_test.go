@@ -143,6 +143,7 @@ func TestBounds(t *testing.T) {
 		{defaults, 0, 235 * time.Second, 250 * time.Second, 235 * time.Second, 280 * time.Second},
 		{defaults, time.Second, 234 * time.Second, 250 * time.Second, 235 * time.Second, 280 * time.Second},
 		{fast, 0, 7500 * time.Millisecond, 8500 * time.Millisecond, 7500 * time.Millisecond, 10 * time.Second},
+		{detect.Policy{}, 0, 0, 0, 0, 0},
 		{odd, 0, 184 * time.Second, 196 * time.Second, 175 * time.Second, 210 * time.Second},
 	} {
 		if low, high := detect.Scheduled(tt.p, tt.jitter); low != tt.low || high != tt.high {
