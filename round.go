@@ -84,7 +84,8 @@ func Fail() DeathPolicy { return DeathPolicy{fail: true} }
 
 // Substitute asks f(id) in place of the dead one, who may be a substitute himself; "" asks nobody. Nobody is asked a
 // second time under another's name. f must return the same for the same id, so that a restarted asker finds the answers
-// of the substitutes.
+// of the substitutes: who was replaced by one who has replied stays dead for this round, though it came back, unless it
+// has replied itself. f may be asked about the living, too.
 func Substitute(f func(id string) string) DeathPolicy { return DeathPolicy{substitute: f} }
 
 // roundOptions are those that only Gather and Answer heed.
@@ -107,8 +108,14 @@ func To(ids ...string) Option {
 	return func(o *options) { r := o.inRound(); r.to = append(r.to, ids...) }
 }
 
-// Until says when Gather has enough. Without it, All.
-func Until(c Condition) Option { return func(o *options) { o.inRound().until = c } }
+// Until says when Gather has enough. Without it, or with nil, All.
+func Until(c Condition) Option {
+	return func(o *options) {
+		if o.inRound().until = c; c == nil {
+			o.round.until = All()
+		}
+	}
+}
 
 // OnDeath says what Gather does about a member that is declared dead. Without it, Skip.
 func OnDeath(p DeathPolicy) Option { return func(o *options) { o.inRound().death = p } }
@@ -120,8 +127,14 @@ type Codec interface {
 	Unmarshal(data []byte, v any) error
 }
 
-// Encoding has Gather or Answer use c instead of JSON.
-func Encoding(c Codec) Option { return func(o *options) { o.inRound().codec = c } }
+// Encoding has Gather or Answer use c instead of JSON, which nil means too.
+func Encoding(c Codec) Option {
+	return func(o *options) {
+		if o.inRound().codec = c; c == nil {
+			o.round.codec = jsonCodec{}
+		}
+	}
+}
 
 type jsonCodec struct{}
 
@@ -129,20 +142,22 @@ func (jsonCodec) Marshal(v any) ([]byte, error)      { return json.Marshal(v) }
 func (jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
 
 // Gather asks everybody named by To the same question, as a signal of type "question", and blocks until their answers
-// satisfy Until, everybody has replied or is dead, Within (by default Config.Timeout) is over, or ctx ends. Where the
-// answers do not satisfy Until, it returns what there is together with ErrIncomplete, which then also matches ErrTimeout,
-// the cause of ctx's end, ErrFenced, ErrClosed, or whatever ended it, and ErrUnavailable if the store never said who had
-// replied; Round.Missing says who is missing and why. One of whom a record is broken, or whose mailbox is full, delays
-// nobody else: he is asked when that is mended, and is silent for that reason otherwise.
+// satisfy Until, everybody has replied or is dead, Within (by default Config.Timeout) is over, or ctx ends. Then it looks
+// once more at what stands there, which takes up to a Config.Poll while the store does not answer. Where the answers do
+// not satisfy Until, it returns what there is together with ErrIncomplete, which then also matches ErrTimeout, the cause
+// of ctx's end, ErrFenced, ErrClosed, or whatever ended it, and ErrUnavailable if the store never said who had replied;
+// Round.Missing says who is missing and why. One of whom a record is broken, or whose mailbox is full, delays nobody else:
+// he is asked when that is mended, and is silent for that reason otherwise.
 //
 // round names the round: calling Gather again under the same asker's id, by a restarted process too, finds the answers
 // that were given, asks nobody again who has replied, and goes on with the rest. So a Gather that timed out or was
 // cancelled has consumed nothing. Who has answered or refused has done so for all later calls, with the same reply; a
-// dead one may have come back by then. The question must be the same: ErrOtherQuestion if somebody has replied to another
+// dead one may have come back by then, but for what Substitute says. The question must be the same: ErrOtherQuestion if somebody has replied to another
 // one. The signals, and the replies that no Gather has seen, stand for 24 h; those that one has seen for 30 days.
 //
-// A member's handler (see Answer) runs at most once per incarnation of it; one who has not joined yet finds the question
-// waiting. Deaths are found by looking, each Config.Poll, at what the monitors have decided, so some Monitor must run.
+// A member's handler (see Answer) runs at most once per incarnation of it, unless it puts the question off; one who has
+// not joined yet finds it waiting. A Wait that takes it, as one without OfType does, acknowledges it with nothing, which
+// counts: as an empty answer where the codec can read that, and with JSON as a rejection. Deaths are found by looking, each Config.Poll, at what the monitors have decided, so some Monitor must run.
 // Other errors, with no Round: ErrInvalidID, ErrInvalidConfig, ErrFenced, ErrClosed, and those of the codec.
 func Gather[Answer any](ctx context.Context, a *Coordinator, round string, question any, opts ...Option) (*Round[Answer], error) {
 	opt := optionsOf(opts)

@@ -74,21 +74,35 @@ func (g *gathering) report() []Member { return publicMembers(g.round.Members()) 
 func (g *gathering) run(ctx context.Context) error {
 	g.coordinator.rounds.add(&g.waits)
 	defer g.coordinator.rounds.remove(&g.waits)
+	return g.round.End(g.last(g.gather(ctx)))
+}
+
+// gather returns when it is over, or why not. Nobody asks any more then, also where a Condition, a policy or a codec
+// panics.
+func (g *gathering) gather(ctx context.Context) error {
 	bounded, stop := g.coordinator.bounded(ctx, g.within)
+	defer g.asking.Wait() // each has looked for its reply once more
+	defer stop()
 	err := g.turn(bounded)
 	for err == nil && !g.round.Over() {
 		err = g.next(bounded)
 	}
-	stop()
-	g.asking.Wait() // each has looked for its reply once more
-	life := g.coordinator.life
-	g.take(life)
-	if err != nil && !g.round.Over() {
-		if e := g.look(life); final(e) { // for those who were not asked: what stands there counts
-			err = fmt.Errorf("%w: %w", err, e)
-		}
+	return err
+}
+
+// last takes in what stands there at the end, also of those who were not asked. The store has one poll for that.
+func (g *gathering) last(cause error) error {
+	a := g.coordinator
+	ctx, stop := a.bounded(a.life, a.client.Poll)
+	defer stop()
+	g.take(ctx)
+	if cause == nil || g.round.Over() {
+		return cause
 	}
-	return g.round.End(err)
+	if err := g.look(ctx); final(err) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return cause
 }
 
 // turn looks, and asks those of whom it is known by now that they have not replied: in an outage nobody, and where

@@ -34,18 +34,31 @@ func (r *Round) look(ctx context.Context) error {
 	results := store.Batch(ctx, r.Desk.Store, ops)
 	for i, m := range open {
 		m.Trouble = r.read(ctx, m, results[3*i], results[3*i+1])
-		m.looked = m.looked || m.Trouble == nil
+		m.unread = m.Trouble != nil
 	}
 	r.bury(ctx, open, func(i int) store.Result { return results[3*i+2] })
 	var troubles []error
 	for _, m := range open {
+		r.looked(ctx, m)
 		troubles = append(troubles, m.Trouble)
 	}
 	return errors.Join(troubles...)
 }
 
-func (r *Round) agreement(m *member) keys.Decide {
-	return r.Desk.Space.RoundReply(m.question.Sender, m.question.Round, m.ID)
+// looked: whether m has replied was looked up, and, the first time, whether somebody has in its place. Those who are dead
+// now are replaced before.
+func (r *Round) looked(ctx context.Context, m *member) {
+	if m.looked || m.unread || m.State != Open {
+		return
+	}
+	err := r.recall(ctx, m)
+	m.looked, m.Trouble = err == nil, errors.Join(m.Trouble, m.unsure(err))
+}
+
+func (r *Round) agreement(m *member) keys.Decide { return r.agreed(m.ID) }
+
+func (r *Round) agreed(id string) keys.Decide {
+	return r.Desk.Space.RoundReply(r.Question.Sender, r.Question.Round, id)
 }
 
 func (r *Round) ackOp(m *member) store.Op {

@@ -95,7 +95,8 @@ type Round struct {
 type member struct {
 	Member
 	question envelope.Signal
-	looked   bool // whether it has replied was looked up
+	looked   bool // whether it has replied was looked up, or somebody in its place
+	unread   bool // what stands in the place of its reply could not be read now
 	asked    bool
 	unasked  error         // why asking failed
 	refused  []byte        // what stood there instead of its reply
@@ -228,17 +229,30 @@ func (r *Round) replace(m *member) {
 	if r.OnDeath.Fail {
 		r.lost = fmt.Errorf("%s is dead", m.ID)
 	}
-	if r.OnDeath.Substitute == nil {
-		return
-	}
-	id := r.OnDeath.Substitute(m.ID)
-	if id == "" || r.member(id) != nil { // G4
+	id := r.substitute(m.ID)
+	if id == "" {
 		return
 	}
 	if err := keys.CheckID(id); err != nil {
 		r.lost = fmt.Errorf("substitute: %w", err)
 		return
 	}
+	r.stand(id, m)
+}
+
+// substitute is who is to be asked in the place of id; "" for nobody.
+func (r *Round) substitute(id string) string {
+	if r.OnDeath.Substitute == nil {
+		return ""
+	}
+	if id = r.OnDeath.Substitute(id); r.member(id) != nil { // G4
+		return ""
+	}
+	return id
+}
+
+// stand has id asked in the place of m.
+func (r *Round) stand(id string, m *member) {
 	m.ReplacedBy = id
 	r.expect(Member{ID: id, Replaces: m.ID})
 }

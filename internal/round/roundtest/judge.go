@@ -2,6 +2,7 @@ package roundtest
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/blocking-coordination/coord/internal/envelope"
@@ -14,10 +15,11 @@ import (
 type before struct {
 	replied    map[string]bool
 	registered map[string]int64 // the last that had, though it may have left by now
+	replaced   map[string]string
 }
 
 func (s *scene) remember(g *gathering) *before {
-	b := &before{map[string]bool{}, map[string]int64{}}
+	b := &before{map[string]bool{}, map[string]int64{}, maps.Clone(s.replaced)}
 	for _, id := range s.everybody() {
 		b.replied[id] = s.standing(question(name, id)) != nil || s.settled[id].state != ""
 		b.registered[id] = s.lastSeen(id)
@@ -35,8 +37,34 @@ func (s *scene) judge(g *gathering) {
 			s.judgeDeath(g, m)
 		case m.Trouble == nil && m.State == round.Open && g.before.replied[m.ID]:
 			s.broken("G2: %s has replied, and a look does not see it", m.ID)
+		case m.Trouble == nil && m.State == round.Open:
+			s.judgeOpen(g, m)
 		}
 	}
+}
+
+// judgeOpen: who was replaced by one who has replied does not have to come in again.
+func (s *scene) judgeOpen(g *gathering, m round.Member) {
+	id := g.before.replaced[m.ID]
+	if g.before == g.began && id != "" && g.round.Reply(id) == nil {
+		s.broken("G2: %s has replied in the place of %s, and a first look does not see it", id, m.ID)
+	}
+}
+
+// judgeRecall: whoever finds that m was found dead before, though it came back, must have the reply of who was asked in
+// its place, or in the place of that one.
+func (s *scene) judgeRecall(m round.Member) {
+	s.world.Seen("recalled")
+	id := s.onDeath[m.ID]
+	if id != m.ReplacedBy {
+		s.broken("G4: %s was asked in the place of %s, which is not the one", m.ReplacedBy, m.ID)
+	}
+	for ; id != ""; id = s.onDeath[id] {
+		if _, err := s.mem.Get(ctx, space.RoundReply(asker, name, id).Decision()); err == nil {
+			return
+		}
+	}
+	s.broken("G3: %s is dead because it was replaced, and nobody has replied in its place", m.ID)
 }
 
 func (s *scene) judgeDeath(g *gathering, m round.Member) {
@@ -45,10 +73,14 @@ func (s *scene) judgeDeath(g *gathering, m round.Member) {
 	}
 	g.dead = append(g.dead, m.ID)
 	s.world.Seen("found dead")
+	recalled := m.Reason == round.DiedBefore
+	if recalled {
+		s.judgeRecall(m)
+	}
 	switch {
 	case !s.deadBySilence(work.Owner{ID: m.ID, Incarnation: m.Incarnation}):
 		s.broken("G3: %s/%d is found dead, and that is not decided", m.ID, m.Incarnation)
-	case g.before.registered[m.ID] > m.Incarnation:
+	case g.before.registered[m.ID] > m.Incarnation && !recalled:
 		s.broken("G3: %s is found dead as %d, and has been there as %d", m.ID, m.Incarnation, g.before.registered[m.ID])
 	case g.before.replied[m.ID], s.first[m.ID] > 0 && s.first[m.ID] < s.declared[work.Owner{ID: m.ID, Incarnation: m.Incarnation}]:
 		s.broken("G3: %s is found dead, and had replied", m.ID)
@@ -71,6 +103,9 @@ func (s *scene) settles(g *gathering) {
 		seen[m.ID] = true
 		if m.State == round.Answered || m.State == round.Rejected {
 			s.settle(m.ID, outcome{m.State, m.Incarnation, g.answerOf(m)})
+			if m.Replaces != "" {
+				s.replaced[m.Replaces] = m.ID
+			}
 		}
 	}
 }

@@ -58,6 +58,7 @@ func mutants() map[string]mutation {
 		"a burnt number hides a death":                     m("G3", mutant{asker: unlisted}, deaths),
 		"an earlier life's death is its own":               m("G3", mutant{asker: firstLives}, deaths),
 		"who leaves hides that an earlier life has died":   m("G3", mutant{leaver: oblivious}, leaving),
+		"the answer of a substitute is not looked for":     m("G2", mutant{asker: unrecalled}, returning),
 		"one broken record stops the round":                m("S7", mutant{asker: infected}, func(c *config) { c.spoils = true }),
 		"what it replied before it died is not looked for": m("G3", mutant{asker: lateReplies}, calm),
 		"decides without agreement":                        m("G5", mutant{decide: alone}, func(c *config) { c.Faults, c.gathers = 8, 4 }),
@@ -232,6 +233,18 @@ func firstLives(_ *scene, st store.Store) store.Store {
 	return seen{st, func(key string, value []byte, err error) ([]byte, error) {
 		if strings.HasPrefix(key, space.HeartbeatPrefix()) || strings.HasPrefix(key, space.Members().EntryPrefix()) &&
 			err == nil && !strings.Contains(string(value), `"incarnation":1,`) {
+			return nil, store.ErrNotFound
+		}
+		return value, err
+	}}
+}
+
+// unrecalled sees what a substitute has answered only once it is asked itself.
+func unrecalled(_ *scene, st store.Store) store.Store {
+	expected := false
+	return seen{st, func(key string, value []byte, err error) ([]byte, error) {
+		expected = expected || key == space.Ack(asker, question(name, "s").ID)
+		if key == space.RoundReply(asker, name, "s").Decision() && !expected {
 			return nil, store.ErrNotFound
 		}
 		return value, err

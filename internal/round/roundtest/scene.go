@@ -74,13 +74,14 @@ type scene struct {
 	world *sim.World
 	mem   store.Store
 
-	members []*life           // in the order in which they began
-	air     [][]byte          // ACKs that were hinted to the asker
-	given   map[string]string // by answer: whose it is
-	settled map[string]outcome
-	left    map[string]int64 // the last incarnation that is known to have left
-	spoilt  string           // whose key is broken
-	junk    string           // which one
+	members  []*life           // in the order in which they began
+	air      [][]byte          // ACKs that were hinted to the asker
+	given    map[string]string // by answer: whose it is
+	settled  map[string]outcome
+	replaced map[string]string // by the dead: who has replied in its place
+	left     map[string]int64  // the last incarnation that is known to have left
+	spoilt   string            // whose key is broken
+	junk     string            // which one
 
 	registry map[int64]*envelope.Member // as it was read
 
@@ -106,7 +107,8 @@ type outcome struct {
 func (c config) play(on sim.Ground, ch sim.Chooser) (*sim.World, error) {
 	s := &scene{
 		config: c, c: ch, world: sim.On(on, ch, c.Options), given: map[string]string{}, settled: map[string]outcome{},
-		left: map[string]int64{}, registry: map[int64]*envelope.Member{}, first: map[string]int{}, declared: map[work.Owner]int{},
+		replaced: map[string]string{},
+		left:     map[string]int64{}, registry: map[int64]*envelope.Member{}, first: map[string]int{}, declared: map[work.Owner]int{},
 	}
 	s.mem = struct{ store.Store }{s.world.Store}
 	s.begin()

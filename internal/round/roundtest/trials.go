@@ -14,6 +14,7 @@ func Trials() []proof.Trial {
 		trial("rounds/restarts", perils(), "heard", "given up", "ghost applied", "decided before"),
 		trial("rounds/deaths", with(deaths), "found dead"),
 		trial("rounds/substitutes", with(substitutes), "replaced", "found dead"),
+		trial("rounds/the replaced come back", with(returning), "replaced", "recalled"),
 		trial("rounds/twins", with(func(c *config) { c.twins, c.askers = 2, 2 }), "decided before"),
 		trial("rounds/the living accused", with(func(c *config) { deaths(c); c.accused = 2 }), "accused though it lives"),
 		trial("rounds/batch", with(func(c *config) { substitutes(c); c.Batch, c.Append = true, true }), "cut short", "replaced"),
@@ -60,6 +61,13 @@ func leaving(c *config) {
 func substitutes(c *config) {
 	deaths(c)
 	c.lives, c.others, c.onDeath = 0, []string{"s"}, map[string]string{"v1": "s", "v2": "s"}
+}
+
+// returning: one of whom there is a substitute dies, and comes back between the rounds.
+func returning(c *config) {
+	leaving(c)
+	c.Crashes, c.Faults, c.looks, c.restarts = 1, 2, 12, 0
+	c.others, c.onDeath = []string{"s"}, map[string]string{"v1": "s"}
 }
 
 // atLeast is enough with so many answers.
