@@ -157,7 +157,8 @@ func (jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(dat
 //
 // A member's handler (see Answer) runs at most once per incarnation of it, unless it puts the question off; one who has
 // not joined yet finds it waiting. A Wait that takes it, as one without OfType does, acknowledges it with nothing, which
-// counts: as an empty answer where the codec can read that, and with JSON as a rejection. Deaths are found by looking, each Config.Poll, at what the monitors have decided, so some Monitor must run.
+// counts: as an empty answer where the codec can read that, and with JSON as a rejection. Deaths are found by looking, each
+// Config.Poll, at what the monitors have decided, so some Monitor must run.
 // Other errors, with no Round: ErrInvalidID, ErrInvalidConfig, ErrFenced, ErrClosed, and those of the codec.
 func Gather[Answer any](ctx context.Context, a *Coordinator, round string, question any, opts ...Option) (*Round[Answer], error) {
 	opt := optionsOf(opts)

@@ -21,18 +21,29 @@ type gatherCmd struct {
 	Until   string        `default:"all" help:"How many answers are enough: all, any, or a number."`
 	OnDeath string        `default:"skip" placeholder:"POLICY" help:"When one is declared dead before it has replied: skip (go on without it), fail (end the round), or substitute=ID,... (ask the first ID in place of the first of --to, the second in place of the second, and from the first again where there are fewer; each once). Say the same in every slice."`
 	Timeout time.Duration `default:"10m" help:"How long the round may take, from the first time that it is gathered. Exit code 0 means settled: whether there are enough answers says complete."`
-	Slice   time.Duration `help:"Block for this long at most: exit code 75 means that the round is still open; run the same again. So it does while the store does not answer, which is said; nothing is printed where nothing is known."`
+	Slice   time.Duration `help:"Block for this long at most, and two seconds more if the store stops answering meanwhile: exit code 75 means that the round is still open; run the same again. So it does while the store does not answer, which is said; nothing is printed where nothing is known."`
 }
 
 // Validate is called by kong.
 func (g *gatherCmd) Validate() error {
 	err := errors.Join(checkID("--id", g.ID), checkID("--round", g.Round))
-	for _, id := range g.To {
-		err = errors.Join(err, checkID("--to", id))
+	if len(g.To) == 0 {
+		err = errors.Join(err, errors.New("--to: whom to ask?"))
+	}
+	for i, id := range g.To {
+		err = errors.Join(err, checkMember(id, g.To[:i]))
 	}
 	_, bad := g.until()
 	_, wrong := g.policy()
 	return errors.Join(err, bad, wrong)
+}
+
+// checkMember refuses what Gather would: by then another one who asks under that id has been superseded.
+func checkMember(id string, before []string) error {
+	if id == "" || slices.Contains(before, id) {
+		return fmt.Errorf("--to: %q is empty or named twice", id)
+	}
+	return checkID("--to", id)
 }
 
 // policy is stable: it depends on what is said on the command line, not on who dies first.
@@ -104,6 +115,9 @@ func (g *gatherCmd) gather(t *turn, me *coord.Coordinator, question []byte) erro
 	within, last, err := t.left(keys.In(t.app.Namespace).RoundBegan(g.ID, g.Round))
 	if err != nil {
 		return err
+	}
+	if !last {
+		within -= min(lastLook, within/8) // for the last looks
 	}
 	enough, _ := g.until() // Validate has looked
 	policy, _ := g.policy()

@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	leaveTime  = 5 * time.Second  // to leave in good order
-	flushTime  = 20 * time.Second // to write an acknowledgement that is owed: through all retries
-	joinTime   = 5 * time.Second  // to join where the caller does not wait at all
+	leaveTime  = 5 * time.Second        // to leave in good order
+	probeTime  = 300 * time.Millisecond // to see whether the store answers
+	hurryTime  = 100 * time.Millisecond // to leave where it does not
+	flushTime  = 20 * time.Second       // to write an acknowledgement that is owed: through all retries
+	joinTime   = 5 * time.Second        // to join where the caller does not wait at all
 	retryPause = 250 * time.Millisecond
 )
 
@@ -113,11 +115,21 @@ func (g *globals) unanswered(within time.Duration, last error) error {
 	return &failure{code: exitUnavailable, line: line, cause: coord.ErrUnavailable}
 }
 
+// leaveTime is short where the store does not answer: nothing can be written anyway.
+func (l *link) leaveTime() time.Duration {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
+	if l.client.Ping(ctx) != nil {
+		return hurryTime
+	}
+	return leaveTime
+}
+
 // leave writes what is owed and returns err, or else why that could not be written.
 func (l *link) leave(me *coord.Coordinator, err error) error {
-	within := leaveTime
-	if err == nil {
-		within = flushTime
+	within := flushTime
+	if err != nil {
+		within = l.leaveTime()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()

@@ -4,23 +4,26 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"time"
+	"unicode/utf8"
 
 	"github.com/blocking-coordination/coord"
 )
 
 type serveCmd struct {
 	ID      string        `required:"" help:"The name to join under."`
-	Exec    string        `required:"" placeholder:"CMD" help:"Run CMD (sh -c) for each signal: its payload on stdin, COORD_SELF, COORD_SIGNAL_FROM, COORD_SIGNAL_TYPE, COORD_SIGNAL_ROUND and COORD_SIGNAL_ID in its environment. What it prints is the answer, without newlines at its end; if it fails, that is a rejection. What it leaves in the background goes on. If coord is killed with SIGKILL, on Linux so is sh, but not what that has started: begin CMD with exec."`
+	Exec    string        `required:"" placeholder:"CMD" help:"Run CMD (sh -c) for each signal: its payload on stdin, COORD_SELF, COORD_SIGNAL_FROM, COORD_SIGNAL_TYPE, COORD_SIGNAL_ROUND and COORD_SIGNAL_ID in its environment. What it prints is the answer, without newlines at its end, of at most 60 KiB as a JSON string, or as base64 where it is no UTF-8; if it fails, that is a rejection. What it leaves in the background goes on. If coord is killed with SIGKILL, on Linux so is sh, but not what that has started: begin CMD with exec."`
 	Workers int           `default:"1" help:"How many commands may run at once."`
 	Timeout time.Duration `help:"Stop after this time (default: never)."`
 }
 
-const mostAnswer = 48 << 10 // bytes: an acknowledgement has 64 KiB in all
+const mostAnswer = 60 << 10 // bytes, as it stands in an acknowledgement, which has 64 KiB in all
 
 // Validate is called by kong.
 func (s *serveCmd) Validate() error {
@@ -68,9 +71,28 @@ func (s *serveCmd) answer(ctx context.Context, a *app, q *coord.Signal) ([]byte,
 	case ctx.Err() != nil:
 		return nil, coord.ErrLater
 	case out.over:
-		return nil, fmt.Errorf("the answer has more than %d bytes", mostAnswer)
+		return nil, errAnswer
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		return nil, fmt.Errorf("the command failed: %w", err)
 	}
-	return bytes.TrimRight(out.b.Bytes(), "\n"), nil
+	return fitting(bytes.TrimRight(out.b.Bytes(), "\n"))
+}
+
+// errAnswer says in what form an answer is too large.
+var errAnswer = fmt.Errorf("the answer takes more than %d bytes, as a JSON string or, where it is no UTF-8, as base64", mostAnswer)
+
+// fitting refuses what an acknowledgement has no room for.
+func fitting(answer []byte) ([]byte, error) {
+	n := base64.StdEncoding.EncodedLen(len(answer))
+	if utf8.Valid(answer) {
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(string(answer)) // a string can be
+		n = text.Len()
+	}
+	if n > mostAnswer {
+		return nil, errAnswer
+	}
+	return answer, nil
 }

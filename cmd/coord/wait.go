@@ -18,14 +18,14 @@ type waitCmd struct {
 	From    []string      `help:"Take signals from these coordinators only; others stay."`
 	Type    []string      `help:"Take signals of these types only; others stay."`
 	Timeout time.Duration `default:"10m" help:"How long to wait; with --name, from the first time under that name. 0 looks once."`
-	Slice   time.Duration `help:"Block for this long at most, and no less than a second: exit code 75 means that nothing has come yet and nothing was consumed; run the same again. So it does while the store does not answer, which is said. Needs --name."`
+	Slice   time.Duration `help:"Block for this long at most, and no less than a second, and two seconds more if the store stops answering meanwhile: exit code 75 means that nothing has come yet and nothing was consumed; run the same again. So it does while the store does not answer, which is said. Needs --name."`
 }
 
 // Help is shown by --help.
 func (*waitCmd) Help() string {
 	return "The signal is printed as JSON, and acknowledged after that. Who is killed in between is told it again: under " +
 		"the same --name always that one, for 30 days, which is then acknowledged; without a name by the next wait, with " +
-		"the same id."
+		"the same id. Without --type it may take the question of a round: its acknowledgement counts as an empty answer."
 }
 
 // Validate is called by kong.

@@ -18,7 +18,8 @@ func (*waitsCmd) Help() string {
 	return "From signals that nobody has acknowledged, and from what coordinators say in their heartbeats that they are " +
 		"blocked on: a wait shows up with the next beat, and of many only the first few. Those who are blocked on one " +
 		"another are pointed out as stuck: none of them will go on unless somebody else helps. Whether a sender blocks for an " +
-		"acknowledgement is not known, so those who wait in a circle only if it does are perhaps stuck."
+		"acknowledgement is not known, nor whether a round that waits for several has enough with some of them, so those " +
+		"who wait in a circle only if that is so are perhaps stuck."
 }
 
 // Run lists, the longest wait first.
@@ -43,7 +44,7 @@ func (c *waitsCmd) Run(a *app) error {
 
 // allStuck are those who are blocked on one another, and then those who are perhaps.
 func allStuck(rows []waitRow) (all []stuck) {
-	blocked := slices.DeleteFunc(slices.Clone(rows), func(r waitRow) bool { return r.How == forAck })
+	blocked := slices.DeleteFunc(slices.Clone(rows), waitRow.doubtful)
 	sure := circles(blocked)
 	for _, ids := range sure {
 		all = append(all, stuck{"stuck", ids})
@@ -68,8 +69,11 @@ type waitRow struct {
 	Since time.Time `json:"since"` // by the clock of who waits
 }
 
+// doubtful: it may not block, or go on when some of the others have answered.
+func (r waitRow) doubtful() bool { return r.How == forAck || r.How == forAnswers && len(r.For) > 1 }
+
 // stuck are those who wait for one another, each for the next, and the last for the first. Perhaps: if they block for
-// their acknowledgements.
+// their acknowledgements, and their rounds need everybody.
 type stuck struct {
 	Event string   `json:"event"`
 	IDs   []string `json:"ids"`
@@ -80,7 +84,8 @@ func (s stuck) text() string {
 	if s.Event == "stuck" {
 		return "stuck: " + circle
 	}
-	return "perhaps stuck: " + circle + ": only if whoever waits for an acknowledgement blocks for it"
+	return "perhaps stuck: " + circle + ": only if whoever waits for an acknowledgement blocks for it, " +
+		"and whoever waits for several answers needs them all"
 }
 
 // How somebody waits.

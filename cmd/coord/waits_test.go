@@ -59,7 +59,8 @@ func TestWaitsWhoPostsIsNotStuck(t *testing.T) {
 		}
 		return nil
 	})
-	const said = "perhaps stuck: a waits for b waits for a: only if whoever waits for an acknowledgement blocks for it\n"
+	const said = "perhaps stuck: a waits for b waits for a: only if whoever waits for an acknowledgement blocks for it, " +
+		"and whoever waits for several answers needs them all\n"
 	if out := u.must("waits"); !strings.HasSuffix(out, "\n"+said) {
 		t.Errorf("said:\n%s", out)
 	}
@@ -129,3 +130,15 @@ func TestCircles(t *testing.T) {
 func sortedLines(lines []string) []string { slices.Sort(lines); return lines }
 
 func sorted(out string) []string { return sortedLines(strings.Split(strings.TrimSpace(out), "\n")) }
+
+// A round of several may have enough with some of them. It waits for the last one surely.
+func TestWaitsOfARound(t *testing.T) {
+	t.Parallel()
+	row := func(who, how string, on ...string) waitRow { return waitRow{Who: who, How: how, For: on} }
+	b := row("b", forSignal, "a")
+	for want, r := range map[string]waitRow{"perhaps-stuck": row("a", forAnswers, "b", "c"), "stuck": row("a", forAnswers, "b")} {
+		if got := allStuck([]waitRow{r, b}); len(got) != 1 || got[0].Event != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
