@@ -2,12 +2,17 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 
 	"github.com/blocking-coordination/coord/store"
 )
 
-func hasAppend(have inventory) bool { return have.caps.Append != nil }
+func hasAppend(have inventory) bool { return have.appends }
+
+func mayAppend(have inventory) bool { return have.caps.Append != nil }
 
 func hasAppendAndHints(have inventory) bool { return hasAppend(have) && hasHints(have) }
 
@@ -25,6 +30,13 @@ var appendRules = []rule{
 		check: checkAppendTTL,
 	},
 	{
+		name: "an-unsupported-append-does-nothing",
+		why: "An Append that fails with errors.ErrUnsupported has done nothing: the caller appends in steps instead, and " +
+			"would append twice.",
+		needs: mayAppend,
+		check: checkAppendUnsupported,
+	},
+	{
 		name:  "append-is-atomic",
 		why:   "Nobody sees the counter without the entry: a reader who found a ticket finds what it stands for.",
 		needs: hasAppend,
@@ -32,7 +44,7 @@ var appendRules = []rule{
 	},
 	{
 		name:  "concurrent-appends-are-distinct",
-		why:   "Appends of several clients take different tickets, and leave no hole.",
+		why:   "Whether by Append, Incr or Batch, and whichever client takes them, no ticket is taken twice and none is left out.",
 		needs: hasAppend,
 		check: checkAppendConcurrent,
 	},
@@ -104,13 +116,37 @@ func checkAppendTTL(p *probe) {
 	p.advance(10 * minute)
 	p.wantMissing(key("tail"))
 	p.wantValue(key("entry:1"), "v")
+	p.wantIncr(key("tail"), 1) // without a time to live
+	p.wantAppend(a, 2)
+	p.advance(10 * minute)
+	p.wantMissing(key("tail"))
+}
+
+// appends reports whether the server appends after all.
+func (p *probe) appends() bool {
+	_, err := p.caps.Append.Append(p.ctx, entry("v"))
+	return !errors.Is(err, errors.ErrUnsupported)
+}
+
+func checkAppendUnsupported(p *probe) {
+	if p.appends() {
+		return // the other rules are about it
+	}
+	p.wantKeys(key(""))
+	p.incr(key("tail"))
+	if p.appends() {
+		p.Fatalf("Append was unsupported, and then was not")
+	}
+	p.wantKeys(key(""), key("tail"))
+	p.wantValue(key("tail"), "1")
 }
 
 // checkAppendAtomic has one reader among writers that go on until it has seen enough.
 func checkAppendAtomic(p *probe) {
 	p.append(entry("v"))
-	p.meanwhile(p.readTickets, func(int) error {
-		_, err := p.caps.Append.Append(p.ctx, entry("v"))
+	both := p.appenders()
+	p.meanwhile(p.readTickets, func(i int) error {
+		_, err := both[i%len(both)].caps.Append.Append(p.ctx, entry("v"))
 		return err
 	})
 }
@@ -130,17 +166,58 @@ func (p *probe) readTickets(ctx context.Context) error {
 }
 
 func checkAppendConcurrent(p *probe) {
+	both := p.appenders()
+	p.often(1, func(round int) { p.tickets(both, entryOf(round, "")) })
+}
+
+// entryOf is of a log of its own.
+func entryOf(log int, value string) store.Append {
+	a := entry(value)
+	a.Tail, a.Entry = key(fmt.Sprint("tail", log)), key(fmt.Sprint("entry", log, ":"))
+	return a
+}
+
+// tickets has several clients take some of one log.
+func (p *probe) tickets(both []*probe, log store.Append) {
+	p.Helper()
 	got := make([]int64, clients*rounds)
 	p.each(clients, func(i int) (err error) {
-		for j := 0; j < rounds && err == nil; j++ {
-			got[i*rounds+j], err = p.caps.Append.Append(p.ctx, entry(fmt.Sprint(i*rounds+j)))
+		for j := i * rounds; j < (i+1)*rounds && err == nil; j++ {
+			got[j], err = both[i/ticketWays%len(both)].ticket(i%ticketWays, log, fmt.Sprint(j))
+			runtime.Gosched() // or a client in memory is done before another has begun
 		}
 		return err
 	})
-	for i, n := range got {
-		p.wantValue(fmt.Sprint(key("entry:"), n), fmt.Sprint(i))
+	p.wantNumbers(slices.Clone(got))
+	for j, n := range got {
+		if j/rounds%ticketWays == 0 {
+			p.wantValue(fmt.Sprint(log.Entry, n), fmt.Sprint(j))
+		}
 	}
-	p.wantNumbers(got)
+}
+
+// appenders are the clients that can append.
+func (p *probe) appenders() []*probe {
+	return slices.DeleteFunc(p.both(), func(p *probe) bool { return p.caps.Append == nil })
+}
+
+// ticketWays is in how many ways ticket takes one.
+const ticketWays = 3
+
+// ticket takes a ticket as some process of a fleet may: by Append, and without it, alone or in a batch.
+func (p *probe) ticket(way int, a store.Append, value string) (int64, error) {
+	switch way {
+	case 0:
+		a.Value = []byte(value)
+		return p.caps.Append.Append(p.ctx, a)
+	case 1:
+		return p.count(a.Tail)
+	}
+	results := store.Batch(p.ctx, p.store, []store.Op{store.IncrOp(a.Tail), store.ExpireOp(a.Tail, hour)})
+	if len(results) != 2 {
+		return 0, fmt.Errorf("a batch of 2 operations returned %d results", len(results))
+	}
+	return results[0].N, store.FirstError(results)
 }
 
 func checkAppendRefused(p *probe) {

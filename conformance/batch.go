@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
+	"slices"
 
 	"github.com/blocking-coordination/coord/store"
 )
@@ -31,8 +33,9 @@ var batchRules = []rule{
 		check: checkBatchPublish,
 	},
 	{
-		name:  "batch-keeps-no-reference",
-		why:   "Batch keeps no reference to the values it is given, and the caller owns each of those it returns.",
+		name: "batch-keeps-no-reference",
+		why: "Batch keeps no reference to what it is given and leaves it as it is, and the caller owns each value that it " +
+			"returns: none shares memory with another, also behind its end.",
 		check: checkBatchOwnership,
 	},
 	{
@@ -138,7 +141,12 @@ func checkBatchPublish(p *probe) {
 
 func checkBatchOwnership(p *probe) {
 	value := []byte("value")
-	got := p.batch(store.SetEXOp(key("k"), value, hour), store.GetOp(key("k")), store.GetOp(key("k")))
+	ops := []store.Op{store.SetEXOp(key("k"), value, hour), store.GetOp(key("k")), store.GetOp(key("k"))}
+	given := slices.Clone(ops)
+	got := p.batch(ops...)
+	if !reflect.DeepEqual(ops, given) {
+		p.Fatalf("Batch changed the operations that it was given: %+v were %+v", ops, given)
+	}
 	scribble(value)
 	scribble(got[1].Value)
 	p.wantResult(2, got[2], "value", 0, false, nil)

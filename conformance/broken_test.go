@@ -39,7 +39,11 @@ type broken struct {
 
 func newBroken(mutate func(*broken)) *broken {
 	clock := memstore.NewFakeClock(time.Time{})
-	good := memstore.New(memstore.WithClock(clock))
+	return brokenClient(memstore.New(memstore.WithClock(clock)), clock, mutate)
+}
+
+// brokenClient is one of several of the same data.
+func brokenClient(good *memstore.Store, clock *memstore.FakeClock, mutate func(*broken)) *broken {
 	b := &broken{
 		good: good, clock: clock,
 		setex: good.SetEX, get: good.Get, incr: good.Incr, expire: good.Expire, keys: good.Keys,
@@ -49,6 +53,14 @@ func newBroken(mutate func(*broken)) *broken {
 	b.reopen = func() store.Store { return b }
 	mutate(b)
 	return b
+}
+
+// perClient mutates every client by itself: what the mutant keeps is not shared.
+func perClient(mutate func(*broken)) func(*broken) {
+	return func(b *broken) {
+		mutate(b)
+		b.reopen = func() store.Store { return brokenClient(b.good, b.clock, mutate) }
+	}
 }
 
 func (b *broken) goodCaps() store.Capabilities {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/blocking-coordination/coord/store"
@@ -18,8 +19,9 @@ const (
 
 var concurrencyRules = []rule{
 	{
-		name:  "concurrent-incr-is-distinct",
-		why:   "Two calls of Incr never return the same number: tickets, votes and incarnations are built on it.",
+		name: "concurrent-incr-is-distinct",
+		why: "Two calls of Incr never return the same number, and a counter never goes back nor is gone meanwhile, while " +
+			"others prolong it: tickets, votes and incarnations are built on it.",
 		check: checkConcurrentIncr,
 	},
 	{
@@ -45,15 +47,44 @@ var concurrencyRules = []rule{
 }
 
 func checkConcurrentIncr(p *probe) {
+	p.often(1, func(round int) { p.countAll([]*probe{p}, key(fmt.Sprint("n", round))) })
+}
+
+// countAll has several clients count at one counter.
+func (p *probe) countAll(both []*probe, name string) {
+	p.Helper()
 	got := make([]int64, clients*rounds)
 	p.each(clients, func(i int) (err error) {
 		for j := 0; j < rounds && err == nil; j++ {
-			got[i*rounds+j], err = p.store.Incr(p.ctx, key("n"))
+			got[i*rounds+j], err = both[i%len(both)].count(name)
 		}
 		return err
 	})
 	p.wantNumbers(got)
-	p.wantValue(key("n"), fmt.Sprint(clients*rounds))
+	p.wantValue(name, fmt.Sprint(clients*rounds))
+}
+
+// count increments a counter and prolongs it, as an append in steps does, and looks whether it is there.
+func (p *probe) count(name string) (int64, error) {
+	n, err := p.store.Incr(p.ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	ok, err := p.store.Expire(p.ctx, name, hour)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, fmt.Errorf("a counter that stood at %d is missing to Expire", n)
+	}
+	value, err := p.store.Get(p.ctx, name)
+	if err != nil {
+		return 0, fmt.Errorf("a counter that stood at %d cannot be read: %w", n, err)
+	}
+	if seen, err := strconv.ParseInt(string(value), 10, 64); err != nil || seen < n {
+		return 0, fmt.Errorf("a counter that stood at %d reads %s", n, brief(value))
+	}
+	return n, nil
 }
 
 func checkWhole(p *probe) {
@@ -77,12 +108,13 @@ func checkWhole(p *probe) {
 }
 
 func checkOneDelete(p *probe) {
-	for i := range rounds {
+	both := p.both()
+	p.often(rounds, func(i int) {
 		name := key(fmt.Sprint("k", i))
 		p.setex(name, "v", hour)
 		var deleted atomic.Int32
-		p.each(clients, func(int) error {
-			ok, err := p.store.Expire(p.ctx, name, 0)
+		p.each(clients, func(i int) error {
+			ok, err := both[i%len(both)].store.Expire(p.ctx, name, 0)
 			if ok {
 				deleted.Add(1)
 			}
@@ -91,17 +123,17 @@ func checkOneDelete(p *probe) {
 		if n := deleted.Load(); n != 1 {
 			p.Fatalf("%d of %d concurrent deletions of one key reported true", n, clients)
 		}
-	}
+	})
 }
 
 func checkKeysMeanwhile(p *probe) {
-	stay := make([]string, 200)
+	stay := make([]string, 1200) // more than a page
 	for i := range stay {
-		stay[i] = fmt.Sprintf("%s%03d", key("k:stay:"), i)
+		stay[i] = fmt.Sprintf("%s%04d", key("k:stay:"), i)
 	}
 	p.setAll(stay, hour)
 	list := func(context.Context) error {
-		for range rounds {
+		for range rounds / 2 {
 			got, err := p.store.Keys(p.ctx, key("k:"))
 			if err != nil {
 				return err

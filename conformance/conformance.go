@@ -21,6 +21,8 @@ package conformance
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,8 +35,10 @@ const KeyPrefix = "conformance:"
 
 // Only broken drivers need this long.
 const (
-	patience = 30 * time.Second // how long a rule waits for a hint
-	limit    = 2 * time.Minute  // when the contexts of a check end
+	patience = 30 * time.Second      // how long a rule waits for a hint
+	limit    = 2 * time.Minute       // when the contexts of a check end, or of one history
+	insist   = 50 * time.Millisecond // for which a race is repeated, where that is more often: memory is fast
+	budget   = 30 * time.Second      // after which no further history begins
 )
 
 // Instance is one store to be tested, empty below KeyPrefix.
@@ -58,7 +62,7 @@ type Instance struct {
 // The rules are all that the protocol asks of a driver; RunProtocol shows it.
 func Run(t *testing.T, open func(testing.TB) Instance) {
 	t.Helper()
-	suite{open: open, patience: patience, modes: allModes}.run(subtests{t})
+	suite{open: open, patience: patience, insist: insist, modes: allModes}.run(subtests{t})
 }
 
 // rule is one obligation of a driver.
@@ -71,8 +75,9 @@ type rule struct {
 
 // inventory is what the driver under test has beyond the five operations.
 type inventory struct {
-	caps   store.Capabilities
-	reopen bool
+	caps    store.Capabilities
+	reopen  bool
+	appends bool // its Append is not refused as unsupported
 }
 
 // reporter runs a check where it may fail without stopping the others: a subtest, or a stand-in in the suite's own
@@ -90,6 +95,7 @@ func (s subtests) run(name string, check func(testing.TB)) {
 type suite struct {
 	open     func(testing.TB) Instance
 	patience time.Duration
+	insist   time.Duration
 	modes    []mode
 }
 
@@ -111,30 +117,43 @@ func (s suite) runRule(rep reporter, have inventory, m mode, r rule) {
 		return
 	}
 	rep.run(m.prefix+r.name, func(tb testing.TB) {
+		var p *probe
 		defer func() {
 			if tb.Failed() {
-				tb.Logf("broken rule %q: %s", r.name, r.why)
+				tb.Log(p.verdict(r))
 			}
 		}()
-		r.check(s.probe(tb, m))
+		p = s.probe(tb, m)
+		r.check(p)
 	})
+}
+
+// verdict says why a check failed: p is nil where no instance could be opened.
+func (p *probe) verdict(r rule) string {
+	if p != nil && (p.slow || p.ctx.Err() != nil) {
+		return fmt.Sprintf("too slow for rule %q: %d operations in %v, and more were to come",
+			r.name, p.done.Load(), time.Since(p.began).Round(time.Millisecond))
+	}
+	return fmt.Sprintf("broken rule %q: %s", r.name, r.why)
 }
 
 // inspect finds out what the driver has, and refuses an instance that would make every rule fail for a foolish reason.
 func (s suite) inspect(tb testing.TB) inventory {
 	p := s.probe(tb, direct)
 	p.wantKeys(KeyPrefix) // empty at the start
-	return inventory{caps: p.caps, reopen: p.instance.Reopen != nil}
+	return inventory{caps: p.caps, reopen: p.instance.Reopen != nil, appends: p.caps.Append != nil && p.appends()}
 }
 
 func (s suite) probe(tb testing.TB, m mode) *probe {
 	instance := opened(tb, s.open)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	tb.Cleanup(cancel)
-	return &probe{
-		TB: tb, ctx: ctx, instance: instance, patience: s.patience,
-		store: m.wrap(instance.Store), caps: store.CapabilitiesOf(instance.Store),
+	p := &probe{
+		TB: tb, ctx: ctx, instance: instance, patience: s.patience, insist: s.insist, mode: m,
+		caps: store.CapabilitiesOf(instance.Store), began: time.Now(), done: new(atomic.Int64),
 	}
+	p.store = p.client(instance.Store)
+	return p
 }
 
 func opened(tb testing.TB, open func(testing.TB) Instance) Instance {
@@ -146,7 +165,8 @@ func opened(tb testing.TB, open func(testing.TB) Instance) Instance {
 }
 
 func operationRules() []rule {
-	return concat(valueRules, expiryRules, counterRules, keysRules, concurrencyRules, contextRules, batchRules, modelRules)
+	return concat(valueRules, expiryRules, counterRules, keysRules, concurrencyRules, raceRules, contextRules, batchRules,
+		modelRules)
 }
 
 func capabilityRules() []rule {

@@ -24,6 +24,11 @@ var expiryRules = []rule{
 		check: checkShortest,
 	},
 	{
+		name:  "years-are-legal",
+		why:   "A ttl of five years is legal: what was decided is kept for months, and RunProtocol keeps it ten times as long.",
+		check: checkYears,
+	},
+	{
 		name:  "the-dead-are-absent",
 		why:   "A key whose time is up is absent to every operation, whether or not the store has removed it yet.",
 		check: checkDead,
@@ -89,6 +94,19 @@ func checkShortest(p *probe) {
 		p.setex(key("set"), "v", ttl)
 	}
 	p.advance(time.Second)
+	p.wantMissing(key("set"))
+	p.wantMissing(key("expire"))
+}
+
+func checkYears(p *probe) {
+	const year = 365 * 24 * hour
+	p.setex(key("set"), "v", 5*year)
+	p.setex(key("expire"), "v", hour)
+	p.wantExpire(key("expire"), 5*year, true)
+	p.advance(4 * year)
+	p.wantValue(key("set"), "v")
+	p.wantValue(key("expire"), "v")
+	p.advance(2 * year)
 	p.wantMissing(key("set"))
 	p.wantMissing(key("expire"))
 }

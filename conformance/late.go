@@ -55,6 +55,24 @@ var lateRules = []rule{
 		check: checkConcurrentTouch,
 	},
 	{
+		name:  "an-index-takes-thousands",
+		why:   "Touch, Counts and Drop take thousands of members at once, Late returns as many: a fleet dies in one pass.",
+		needs: hasLate,
+		check: checkThousands,
+	},
+	{
+		name:  "members-stay-the-caller's",
+		why:   "What is done with an index leaves the caller's list of members as it is, in its order.",
+		needs: hasLate,
+		check: checkMembersKept,
+	},
+	{
+		name:  "clients-share-an-index",
+		why:   "What one client touches or drops, another sees: who beats and who watches are different processes.",
+		needs: func(have inventory) bool { return hasLate(have) && canReopen(have) },
+		check: checkSharedIndex,
+	},
+	{
 		name:  "an-index-honours-the-context",
 		why:   "Every operation on an index returns soon after its context ends, with the context's error or its cause.",
 		needs: hasLate,
@@ -183,6 +201,47 @@ func checkConcurrentTouch(p *probe) {
 	if len(slices.Compact(got)) != clients {
 		p.Fatalf("Late = %q, want %d members", got, clients)
 	}
+}
+
+func checkThousands(p *probe) {
+	members := make([]string, 5000)
+	for i := range members {
+		members[i] = fmt.Sprintf("member%04d", i)
+	}
+	p.touch(key("index"), hour, members...)
+	p.wantCounts(key("index"), slices.Repeat([]int64{1}, len(members)), members...)
+	p.must(p.caps.Late.Drop(p.ctx, key("index"), members[1:]...))
+	p.wantLate(key("index"), 1, 1<<20, members[0])
+	p.touch(key("index"), hour, members...)
+	if got, err := p.caps.Late.Late(p.ctx, key("index"), 2, 1<<20); err != nil || len(got) != len(members) {
+		p.Fatalf("Late returned %d of %d members, %v", len(got), len(members), err)
+	}
+}
+
+func checkMembersKept(p *probe) {
+	mine := []string{"z", "a", "m"}
+	p.touch(key("index"), hour, mine...)
+	p.wantCounts(key("index"), []int64{1, 1, 1}, mine...)
+	p.must(p.caps.Late.Drop(p.ctx, key("index"), mine...))
+	if want := []string{"z", "a", "m"}; !slices.Equal(mine, want) {
+		p.Fatalf("the caller's members %q have become %q", want, mine)
+	}
+}
+
+func checkSharedIndex(p *probe) {
+	both := p.both()
+	if both[1].caps.Late == nil {
+		return
+	}
+	p.touch(key("index"), hour, "a", "b")
+	both[1].touch(key("index"), hour, "b")
+	for _, client := range both {
+		client.wantCount(key("index"), 2)
+		client.wantCounts(key("index"), []int64{1, 2}, "a", "b")
+		client.wantLate(key("index"), 2, 100, "a", "b")
+	}
+	p.must(both[1].caps.Late.Drop(p.ctx, key("index"), "a"))
+	p.wantLate(key("index"), 2, 100, "b")
 }
 
 func checkLateContext(p *probe) {

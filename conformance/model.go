@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -43,11 +44,15 @@ type history struct {
 }
 
 func checkModel(p *probe) {
-	n := 0
+	n, failed := 0, false
 	rapid.Check(p.TB, func(t *rapid.T) {
+		if time.Since(p.began) > budget && !failed {
+			return // a slow driver has proved enough
+		}
 		n++
-		h := &history{probe: p, prefix: key(fmt.Sprintf("h%d:", n)), cells: make(map[string]cell)}
-		defer h.clear()
+		h, end := p.history(key(fmt.Sprintf("h%d:", n)))
+		defer end()
+		defer func() { failed = failed || t.Failed() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"":        h.wantSameKeys,
 			"setex":   h.setexStep,
@@ -59,6 +64,19 @@ func checkModel(p *probe) {
 			"advance": h.advanceStep,
 		})
 	})
+}
+
+// history begins one, with a limit of its own.
+func (p *probe) history(prefix string) (h *history, end func()) {
+	own := *p
+	var cancel context.CancelFunc
+	own.ctx, cancel = context.WithTimeout(context.Background(), limit)
+	h = &history{probe: &own, prefix: prefix, cells: make(map[string]cell)}
+	return h, func() {
+		h.clear()
+		p.slow = p.slow || own.ctx.Err() != nil
+		cancel()
+	}
 }
 
 func (h *history) clear() {

@@ -28,6 +28,29 @@ func changedAppend(change func(*store.Append)) func(*broken) {
 }
 
 var appendMutants = []mutant{
+	{"Append is unsupported once it has a ticket", "an-unsupported-append-does-nothing", withAppend(func(b *broken) appendFunc {
+		return func(ctx context.Context, a store.Append) (int64, error) {
+			_, err := b.good.Incr(ctx, a.Tail)
+			return 0, errors.Join(err, errors.ErrUnsupported)
+		}
+	})},
+	{"Append leaves a tail without a ttl as it is", "append-sets-both-ttls", func(b *broken) {
+		b.incr = func(ctx context.Context, key string) (int64, error) {
+			n, err := b.good.Incr(ctx, key)
+			if n == 1 {
+				b.remember(key, []byte("immortal"))
+			}
+			return n, err
+		}
+		withAppend(func(b *broken) appendFunc {
+			return func(ctx context.Context, a store.Append) (int64, error) {
+				if immortal, _ := b.recall(a.Tail); immortal != nil && b.has(ctx, a.Tail) {
+					a.TailTTL = forever
+				}
+				return b.good.Append(ctx, a)
+			}
+		})(b)
+	}},
 	{"entries are padded", "append-takes-a-ticket", changedAppend(func(a *store.Append) { a.Entry += "0" })},
 	{"an empty entry is not written", "append-takes-a-ticket", withAppend(func(b *broken) appendFunc {
 		return func(ctx context.Context, a store.Append) (int64, error) {

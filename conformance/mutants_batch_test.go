@@ -33,6 +33,28 @@ func oneByOne(f func(good batchFunc, ctx context.Context, op store.Op) store.Res
 }
 
 var batchMutants = []mutant{
+	{"the values of a batch stand in one buffer", "batch-keeps-no-reference", withBatch(func(good batchFunc) batchFunc {
+		return func(ctx context.Context, ops []store.Op) []store.Result {
+			results := good(ctx, ops)
+			var buffer []byte
+			for _, r := range results {
+				buffer = append(buffer, r.Value...)
+			}
+			for i, r := range results {
+				results[i].Value, buffer = buffer[:len(r.Value)], buffer[len(r.Value):]
+			}
+			return results
+		}
+	})},
+	{"a batch writes into its operations", "batch-keeps-no-reference", withBatch(func(good batchFunc) batchFunc {
+		return func(ctx context.Context, ops []store.Op) []store.Result {
+			results := good(ctx, ops)
+			for i := range ops {
+				ops[i].TTL = 0
+			}
+			return results
+		}
+	})},
 	{"results come in another order", "batch-answers-each-operation", withBatch(func(good batchFunc) batchFunc {
 		return func(ctx context.Context, ops []store.Op) []store.Result {
 			results := good(ctx, ops)

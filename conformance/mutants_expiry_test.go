@@ -10,6 +10,22 @@ import (
 )
 
 var expiryMutants = []mutant{
+	{"more than a year is refused", "years-are-legal", func(b *broken) {
+		b.setex = func(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+			if ttl > 366*24*time.Hour {
+				return store.ErrInvalidTTL
+			}
+			return b.good.SetEX(ctx, key, value, ttl)
+		}
+	}},
+	{"Expire for more than a year is refused", "years-are-legal", func(b *broken) {
+		b.expire = func(ctx context.Context, key string, ttl time.Duration) (bool, error) {
+			if ttl > 366*24*time.Hour && b.has(ctx, key) {
+				return false, store.ErrInvalidTTL
+			}
+			return b.good.Expire(ctx, key, ttl)
+		}
+	}},
 	{"SetEX counts seconds", "ttl-has-milliseconds", func(b *broken) {
 		b.setex = func(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 			return b.good.SetEX(ctx, key, value, max(ttl.Truncate(time.Second), min(ttl, time.Second)))

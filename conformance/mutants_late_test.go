@@ -45,6 +45,20 @@ func withLate(mutate func(l *late)) func(*broken) {
 }
 
 var lateMutants = []mutant{
+	{"an index takes 999 members", "an-index-takes-thousands", withLate(func(l *late) {
+		l.dropFunc = func(ctx context.Context, index string, members ...string) error {
+			if len(members) > 999 {
+				return errors.New("too many variables")
+			}
+			return l.Store.Drop(ctx, index, members...)
+		}
+	})},
+	{"Touch sorts the caller's members", "members-stay-the-caller's", withLate(func(l *late) {
+		l.touchFunc = func(ctx context.Context, index string, ttl time.Duration, members ...string) error {
+			slices.Sort(members)
+			return l.Store.Touch(ctx, index, ttl, members...)
+		}
+	})},
 	{"every member is a touch", "touches-are-counted", withLate(func(l *late) {
 		l.touchFunc = func(ctx context.Context, index string, ttl time.Duration, members ...string) (err error) {
 			for _, m := range members {

@@ -20,7 +20,7 @@ type mutant struct {
 }
 
 var allMutants = slices.Concat(valueMutants, expiryMutants, counterMutants, keysMutants, concurrencyMutants,
-	contextMutants, batchMutants, appendMutants, hintMutants, lateMutants, generalMutants)
+	raceMutants, contextMutants, batchMutants, appendMutants, clientMutants, hintMutants, lateMutants, generalMutants)
 
 // inspection is a suite with less patience: memory is fast, and many a mutant never says what is waited for. It does
 // not go through the fallback, in which a mutant only does again what it did directly.

@@ -13,6 +13,7 @@ import (
 )
 
 var valueMutants = []mutant{
+	{"values end at a mebibyte", "values-are-bytes", changedValues(func(v []byte) []byte { return v[:min(len(v), 1<<20)] })},
 	{"absence is another error", "missing-is-not-found", func(b *broken) {
 		b.get = func(ctx context.Context, key string) ([]byte, error) {
 			value, err := b.good.Get(ctx, key)

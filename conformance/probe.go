@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,9 +27,25 @@ type probe struct {
 	testing.TB
 	ctx      context.Context
 	instance Instance
+	mode     mode
 	store    store.Store        // the driver, or store.Batch in front of it
 	caps     store.Capabilities // the driver's own
 	patience time.Duration
+	insist   time.Duration
+	done     *atomic.Int64 // operations, of all clients
+	began    time.Time
+	slow     bool // what has failed took too long
+}
+
+// client is what a check reaches a driver by.
+func (p *probe) client(s store.Store) store.Store { return p.mode.wrap(counted{s, p.done}) }
+
+// both are two clients of the same data where there may be two, or the one.
+func (p *probe) both() []*probe {
+	if p.instance.Reopen == nil {
+		return []*probe{p}
+	}
+	return []*probe{p, p.second()}
 }
 
 // key returns a key, index or channel below KeyPrefix. All of them have one hash tag, so that one batch keeps its order.
@@ -122,13 +139,26 @@ func (p *probe) wantKeys(prefix string, want ...string) {
 func (p *probe) each(n int, f func(i int) error) {
 	p.Helper()
 	errs := make([]error, n)
+	begin := make(chan struct{})
 	var group sync.WaitGroup
 	for i := range n {
-		group.Go(func() { errs[i] = f(i) })
+		group.Go(func() {
+			<-begin
+			errs[i] = f(i)
+		})
 	}
+	close(begin)
 	group.Wait()
 	for _, err := range errs {
 		p.must(err)
+	}
+}
+
+// often calls f n times at least, with 0 and so on, and then until it has insisted.
+func (p *probe) often(n int, f func(round int)) {
+	began := time.Now()
+	for i := 0; i < n || time.Since(began) < p.insist; i++ {
+		f(i)
 	}
 }
 
@@ -173,4 +203,5 @@ func brief(b []byte) string {
 	return strconv.Quote(string(b[:limit])) + "…"
 }
 
-func scribble(b []byte) { copy(b, bytes.Repeat([]byte{'#'}, len(b))) }
+// scribble writes to all of b, and behind it where it may grow: append would.
+func scribble(b []byte) { copy(b[:cap(b)], bytes.Repeat([]byte{'#'}, cap(b))) }

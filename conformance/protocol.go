@@ -32,9 +32,12 @@ import (
 // directory of the test (rapid, which draws some runs beside those, prints a line of its own); that is the same run as far
 // as the driver answers as it did. These flags of the test binary say how much is played:
 //
-//	-coord.seed=N   one seed of each trial, which is shown
+//	-coord.seed=N   one seed of each trial, which is shown where -v is given
 //	-coord.steps=N  each trial until it took N steps
 //	-coord.long     a hundred times as many seeds
+//
+// Under the race detector a twentieth of the runs is played, at least one seed of each trial: it is slow, and the runs
+// have one goroutine at a time anyway.
 //
 // Prove the driver with Run first: a rule is easier to read than a run.
 func RunProtocol(t *testing.T, open func(testing.TB) Instance) {

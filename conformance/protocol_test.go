@@ -181,7 +181,7 @@ func TestProtocolFindsItOut(t *testing.T) {
 
 func replayMutant(t *testing.T, i int, found []byte) {
 	t.Helper()
-	replay := regexp.MustCompile(`replay: go test -run '(.+)' (-coord\.seed=\d+)`).FindSubmatch(found)
+	replay := regexp.MustCompile(`replay: go test -v -run '(.+)' (-coord\.seed=\d+)`).FindSubmatch(found)
 	if replay == nil {
 		t.Fatalf("nothing says how to replay it:\n%s", found)
 	}

@@ -14,7 +14,7 @@ var valueRules = []rule{
 	},
 	{
 		name:  "values-are-bytes",
-		why:   "SetEX keeps any bytes, and Get returns them as they were: values are neither text nor lines.",
+		why:   "SetEX keeps any bytes, up to 1.5 MiB, and Get returns them as they were: values are neither text nor lines.",
 		check: checkBytes,
 	},
 	{
@@ -54,12 +54,16 @@ var valueRules = []rule{
 	},
 }
 
+// largestValue is more than coord ever writes: 1 MiB of a user's bytes in base64, and what is around it.
+const largestValue = 3 << 19
+
 func checkBytes(p *probe) {
 	var all [256]byte
 	for i := range all {
 		all[i] = byte(i)
 	}
-	values := []string{string(all[:]), "\r\n", "\x00", "$5\r\nhello\r\n", "\xff\xfe", strings.Repeat(string(all[:]), 400)}
+	largest := strings.Repeat(string(all[:]), largestValue/len(all))
+	values := []string{string(all[:]), "\r\n", "\x00", "$5\r\nhello\r\n", "\xff\xfe", largest}
 	for _, value := range values {
 		p.setex(key("bytes"), value, hour)
 		p.wantValue(key("bytes"), value)

@@ -21,7 +21,7 @@ import (
 var Long = flag.Bool("coord.long", false, "explore far more interleavings")
 
 var (
-	seed  = flag.Int64("coord.seed", -1, "play this one seed of each trial, and show what happens")
+	seed  = flag.Int64("coord.seed", -1, "play this one seed of each trial, and show what happens (with -v)")
 	steps = flag.Int("coord.steps", 0, "play each trial by further seeds until it took so many steps")
 )
 
@@ -121,7 +121,7 @@ func (h *holding) seeds() {
 		tape := &sim.Recorder{Chooser: h.trial.chance(n)}
 		w, err := h.play(tape)
 		if err != nil {
-			h.Fatalf("%s\nreplay: go test -run '%s' -coord.seed=%d", h.shrunk(w, tape.Tape, err), pattern(h.Name()), n)
+			h.Fatalf("%s\nreplay: go test -v -run '%s' -coord.seed=%d", h.shrunk(w, tape.Tape, err), pattern(h.Name()), n)
 		}
 		h.seeded++
 		for what, times := range w.Counts() {
@@ -198,11 +198,11 @@ func Invariant(err error) string {
 	return name
 }
 
-// pattern is the value of -run that selects a subtest.
+// pattern is the value of -run that selects a subtest, for between the apostrophes of a shell.
 func pattern(name string) string {
 	parts := strings.Split(name, "/")
 	for i, p := range parts {
-		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
+		parts[i] = "^" + strings.ReplaceAll(regexp.QuoteMeta(p), "'", ".") + "$"
 	}
 	return strings.Join(parts, "/")
 }
