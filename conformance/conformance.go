@@ -44,6 +44,8 @@ const (
 // Instance is one store to be tested, empty below KeyPrefix.
 type Instance struct {
 	// Store is the driver. The suite never closes it; register that with the testing.TB that open was given.
+	// Where it shares its clock (store.Capabilities.Clock), RunProtocol needs goroutines of it to block on channels and
+	// timers alone; none may read from a socket.
 	Store store.Store
 
 	// Advance makes d pass for every time to live in the store, and for its clock where it has the capability. It may

@@ -11,12 +11,7 @@ import (
 
 var expiryMutants = []mutant{
 	{"more than a year is refused", "years-are-legal", func(b *broken) {
-		b.setex = func(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-			if ttl > 366*24*time.Hour {
-				return store.ErrInvalidTTL
-			}
-			return b.good.SetEX(ctx, key, value, ttl)
-		}
+		b.setex = refuseYears(b)
 	}},
 	{"Expire for more than a year is refused", "years-are-legal", func(b *broken) {
 		b.expire = func(ctx context.Context, key string, ttl time.Duration) (bool, error) {
@@ -190,4 +185,13 @@ var expiryMutants = []mutant{
 			return b.good.Expire(ctx, key, ttl)
 		}
 	}},
+}
+
+func refuseYears(b *broken) setexFunc {
+	return func(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+		if ttl > 366*24*time.Hour {
+			return store.ErrInvalidTTL
+		}
+		return b.good.SetEX(ctx, key, value, ttl)
+	}
 }

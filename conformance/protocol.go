@@ -23,6 +23,10 @@ import (
 // Instance.Advance alone. It holds the invariants of signals (S), of deaths (D), of work (X) and of rounds (G), and,
 // where the driver shares its clock (store.Capabilities.Clock), those of waits (W).
 //
+// The checks of waits play in a bubble of package testing/synctest: every goroutine that the driver begins must come to
+// block there on a channel, a timer or the like, as those of a store in memory do. One that reads from a socket never does;
+// a driver that shares its clock and has one fails these checks after half a minute, and the failure says so.
+//
 // Each trial is a subtest, which opens an instance and empties it below KeyPrefix before every run. It plays some thirty
 // runs with the driver's batches, appends and late index, where it has any, and as many with every capability hidden. All
 // in all that takes a few seconds on a store in memory, and less than a minute on a server over loopback.
@@ -47,9 +51,10 @@ func RunProtocol(t *testing.T, open func(testing.TB) Instance) {
 			instance := opened(t, open)
 			for _, w := range ways(instance.Store) {
 				tr.Name = w.name
+				var told string
 				proof.Hold(t, func(tb testing.TB) func() sim.Ground {
-					return (&field{TB: tb, way: w, open: open, instance: instance}).ground
-				}, amount(), explained(tr))
+					return (&field{TB: tb, way: w, open: open, instance: instance, told: &told}).ground
+				}, amount(), explained(tr, &told))
 			}
 		})
 	}
@@ -90,6 +95,7 @@ type field struct {
 	open     func(testing.TB) Instance
 	instance Instance
 	age      time.Duration // what has passed in it
+	told     *string       // which operation of the run failed last
 }
 
 // old is when an instance is replaced: a clock may end, as that of package memstore does after 292 years.
@@ -100,7 +106,7 @@ func (f *field) ground() sim.Ground {
 	if f.age > old {
 		f.instance, f.age = opened(f.TB, f.open), 0
 	}
-	s, pace := f.instance.Store, time.Duration(1)
+	s, pace := store.Store(noting{f.instance.Store, f.told}), time.Duration(1)
 	if store.CapabilitiesOf(s).Clock == nil {
 		s, pace = hurried{s}, hurry
 	}
@@ -108,6 +114,7 @@ func (f *field) ground() sim.Ground {
 		s = struct{ store.Store }{s}
 	}
 	empty(f.TB, s)
+	*f.told = ""
 	return sim.Ground{Store: s, Capable: f.capable, Advance: func(d time.Duration) {
 		f.age += pace * d
 		f.instance.Advance(pace * d)
@@ -129,16 +136,19 @@ func empty(tb testing.TB, s store.Store) {
 	}
 }
 
-// explained is tr, and its violations say why they matter.
-func explained(tr proof.Trial) proof.Trial {
+// explained is tr, and its violations say why they matter, or which operation failed where there is no invariant.
+func explained(tr proof.Trial, told *string) proof.Trial {
 	play := tr.Play
 	tr.Play = func(on sim.Ground, c sim.Chooser) (*sim.World, error) {
 		w, err := play(on, c)
-		if err != nil {
-			name := proof.Invariant(err)
-			err = fmt.Errorf("%w\nbroken invariant %s: %s", err, name, cmp.Or(invariants[name], "the world of the trial says so."))
+		if err == nil {
+			return w, nil
 		}
-		return w, err
+		name := proof.Invariant(err)
+		if invariants[name] == "" && *told != "" {
+			return w, fmt.Errorf("%w\nthe trial could not go on, for the store failed last in %s", err, *told)
+		}
+		return w, fmt.Errorf("%w\nbroken invariant %s: %s", err, name, cmp.Or(invariants[name], "the world of the trial says so."))
 	}
 	return tr
 }
